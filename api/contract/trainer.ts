@@ -1,0 +1,187 @@
+// The trainer protocol: everything that passes between the service and the trainer of one attempt.
+// Both trainers and the service are written against these schemas; names are fixed by API.md.
+
+import { z } from 'zod';
+import { monitorsSchema, settingsSchema } from './settings.ts';
+
+const wholeNumber = z.int().min(0);
+const caseId = z.string().min(1).max(200);
+const hex64 = z.string().regex(/^[0-9a-f]{64}$/);
+const units = z.string().regex(/^(0|[1-9][0-9]{0,15})$/);
+
+/** `sha256:` and 64 lower-case hex digits. */
+export const digestSchema = z.string().regex(/^sha256:[0-9a-f]{64}$/);
+
+/** SHA-256 of a file as people write it: with or without `sha256:`; read as bare lower-case hex. */
+export const fileHashSchema = z
+  .string()
+  .regex(/^(sha256:)?[0-9a-fA-F]{64}$/)
+  .transform((text) => text.slice(-64).toLowerCase());
+
+/** The header that the snapshot digest covers (METHOD.md section 5): exactly these keys. */
+export const snapshotHeaderSchema = z.strictObject({
+  format: z.literal(1),
+  dataset: z.string().min(1),
+  datasetVersionDigest: z.string().min(1),
+  split: z.string().min(1),
+  fold: z.union([wholeNumber, z.literal('all')]),
+  ruleSetDigest: z.string().min(1),
+  floor: z.number(),
+  cap: z.number(),
+  temper: z.number(),
+  strength: z.number(),
+  caseCount: z.int().min(1),
+  parentDigest: z.string().nullable(),
+  evidenceDigest: z.string().nullable(),
+  cause: z.enum(['rules', 'ramp', 'adaptive', 'revert']),
+});
+
+/** One line of `GET /v1/trainer/snapshot`, in digest order; units are decimal strings of 2^52. */
+export const snapshotCaseSchema = z.looseObject({
+  id: caseId,
+  targetUnits: units,
+  drawUnits: units,
+  lossFactor: z.number().nonnegative(),
+  score: z.number().nullable().optional(),
+});
+
+/** `labels` of nnU-Net's dataset.json: name to value; a list of values is a region. */
+export const labelsSchema = z.record(
+  z.string().min(1),
+  z.union([wholeNumber, z.array(wholeNumber).min(1)]),
+);
+/** `channel_names` of nnU-Net's dataset.json: "0", "1" ... to a name. */
+export const channelsSchema = z.record(z.string().regex(/^[0-9]+$/), z.string());
+
+/** Answer of `GET /v1/trainer/job`. `nextSequence` is one more than the last report stored. */
+export const trainerJobSchema = z.looseObject({
+  id: z.string().min(1),
+  attempt: wholeNumber,
+  seed: z.int().min(0).max(Number.MAX_SAFE_INTEGER),
+  settings: settingsSchema,
+  monitors: monitorsSchema.default({}),
+  snapshot: z.looseObject({ digest: digestSchema, header: snapshotHeaderSchema }),
+  labels: labelsSchema,
+  channels: channelsSchema,
+  groups: z.array(z.string()).default([]),
+  nextSequence: wholeNumber.optional(),
+});
+
+/** A file of a case: path relative to CW_DATA, as in nnU-Net's raw folder. */
+export const caseFileSchema = z.looseObject({ path: z.string().min(1), sha256: fileHashSchema });
+
+/**
+ * One line of `GET /v1/trainer/cases`. `groups` maps an attribute to its value as text (a label set
+ * joined by `+`); `scoreDecile` is 0 (lowest) to 9 among the training side's scores, or null.
+ */
+export const trainerCaseSchema = z.looseObject({
+  id: caseId,
+  side: z.enum(['train', 'val']),
+  groups: z.record(z.string(), z.string()).default({}),
+  scoreDecile: z.int().min(0).max(9).nullable().default(null),
+  files: z.array(caseFileSchema),
+});
+
+/** Names of metrics that the trainers report; others may be added by a trainer. */
+export const metricNames = [
+  'loss',
+  'caseLoss',
+  'validationLoss',
+  'dice',
+  'diceMean',
+  'volumeRatio',
+  'gradientNorm',
+  'clippedShare',
+  'learningRate',
+  'secondsPerStep',
+  'skippedSteps',
+] as const;
+
+/** One number. `group` is `attribute=value`, `class` a label's name, `step` counts from the start. */
+export const metricSchema = z.strictObject({
+  name: z.string().min(1).max(100),
+  value: z.number(),
+  step: wholeNumber,
+  epoch: wholeNumber.optional(),
+  group: z.string().min(1).max(400).optional(),
+  class: z.string().min(1).max(200).optional(),
+});
+
+/** Draws from ... from+draws-1 of an epoch's plan, and the SHA-256 (bare hex) over their ids. */
+export const ledgerRangeSchema = z.strictObject({
+  epoch: wholeNumber,
+  snapshot: digestSchema,
+  from: wholeNumber,
+  draws: z.int().min(1),
+  digest: z.string().regex(/^(sha256:)?[0-9a-f]{64}$/),
+});
+
+/** Mean unweighted loss of a case over the `seen` draws since the last report that named it. */
+export const caseLossSchema = z.strictObject({
+  id: caseId,
+  loss: z.number(),
+  seen: z.int().min(1),
+});
+
+/** What one report may hold at most. */
+export const reportLimits = { metrics: 5_000, caseLosses: 100_000, bytes: 1_048_576, log: 65_536 };
+
+/** Body of `POST /v1/trainer/reports`. Sequences rise by one within an attempt, from 0. */
+export const reportSchema = z.strictObject({
+  sequence: wholeNumber,
+  metrics: z.array(metricSchema).max(reportLimits.metrics).default([]),
+  ledger: z.array(ledgerRangeSchema).max(10_000).optional(),
+  caseLosses: z.array(caseLossSchema).max(reportLimits.caseLosses).optional(),
+  log: z.string().max(reportLimits.log).optional(),
+  progress: z.strictObject({ step: wholeNumber, steps: wholeNumber }).optional(),
+});
+
+/** Answer to a report: stop now, or switch to another snapshot from the start of an epoch. */
+export const reportAnswerSchema = z.looseObject({
+  accepted: z.literal(true),
+  stop: z.boolean(),
+  snapshot: z.looseObject({ digest: digestSchema, fromEpoch: wholeNumber }).optional(),
+});
+
+const diceByClass = z.record(z.string(), z.number().nullable());
+
+/** What a finished run says of itself; `dice` has one entry per class and `mean`. */
+export const summarySchema = z.looseObject({
+  dice: diceByClass.optional(),
+  groups: z.record(z.string(), diceByClass).optional(),
+  steps: wholeNumber.optional(),
+  seconds: z.number().nonnegative().optional(),
+  backend: z.string().optional(),
+});
+
+/** A file that the run leaves under CW_OUT; `path` is relative to it. */
+export const artifactSchema = z.strictObject({
+  name: z.string().min(1).max(200),
+  path: z.string().min(1).max(1000),
+  sha256: hex64,
+  bytes: wholeNumber,
+});
+
+/** Body of `POST /v1/trainer/finish`. */
+export const finishSchema = z.strictObject({
+  outcome: z.enum(['succeeded', 'failed']),
+  summary: summarySchema.default({}),
+  artifacts: z.array(artifactSchema).max(1000).optional(),
+  error: z.string().max(10_000).optional(),
+});
+
+export type SnapshotHeader = z.output<typeof snapshotHeaderSchema>;
+export type SnapshotCase = z.output<typeof snapshotCaseSchema>;
+export type TrainerJob = z.output<typeof trainerJobSchema>;
+export type TrainerCase = z.output<typeof trainerCaseSchema>;
+export type MetricName = (typeof metricNames)[number];
+export type Metric = z.output<typeof metricSchema>;
+export type LedgerRange = z.output<typeof ledgerRangeSchema>;
+export type CaseLoss = z.output<typeof caseLossSchema>;
+export type Report = z.output<typeof reportSchema>;
+export type ReportInput = z.input<typeof reportSchema>;
+export type ReportAnswer = z.output<typeof reportAnswerSchema>;
+export type Summary = z.output<typeof summarySchema>;
+export type Artifact = z.output<typeof artifactSchema>;
+export type FinishInput = z.input<typeof finishSchema>;
+export type Finish = z.output<typeof finishSchema>;
