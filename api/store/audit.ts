@@ -1,0 +1,92 @@
+// The audit chain. Every store function that changes something takes an AuditEntry and appends it
+// in its own transaction, so a change without its entry, or the reverse, cannot exist.
+
+import canonicalize from 'canonicalize';
+import { and, asc, desc, eq, gt, gte, lt, type SQL, sql } from 'drizzle-orm';
+import { sha256Text } from '../ids.ts';
+import type { Orm } from './database.ts';
+import { auditEntries } from './schema.ts';
+
+/** What a change says of itself. `subject` is `kind/id`, for instance `snapshot/sha256:...`. */
+export type AuditEntry = {
+  workspaceId: string;
+  at: Date;
+  actor: string;
+  action: string;
+  subject: string;
+  reason: string | null;
+  detail: Record<string, unknown>;
+};
+
+export type AuditRow = typeof auditEntries.$inferSelect;
+
+/** What the first entry of a chain names as the hash before it. */
+export const genesisHash = `sha256:${'0'.repeat(64)}`;
+
+/** Appends one entry: hash = SHA-256(previous hash, newline, canonical JSON of the entry). */
+export async function appendAudit(tx: Orm, entry: AuditEntry): Promise<void> {
+  await tx.execute(
+    sql`select pg_advisory_xact_lock(hashtextextended(${`audit/${entry.workspaceId}`}, 0))`,
+  );
+  const [last] = await tx
+    .select({ sequence: auditEntries.sequence, hash: auditEntries.hash })
+    .from(auditEntries)
+    .where(eq(auditEntries.workspaceId, entry.workspaceId))
+    .orderBy(desc(auditEntries.sequence))
+    .limit(1);
+  const sequence = (last?.sequence ?? 0) + 1;
+  const previousHash = last?.hash ?? genesisHash;
+  const text = canonicalize({ ...entry, at: entry.at.toISOString(), sequence }) as string;
+  await tx.insert(auditEntries).values({
+    workspaceId: entry.workspaceId,
+    sequence,
+    at: entry.at,
+    actor: entry.actor,
+    action: entry.action,
+    subject: entry.subject,
+    text,
+    previousHash,
+    hash: await sha256Text(`${previousHash}\n${text}`),
+  });
+}
+
+export type AuditFilter = {
+  workspaceId: string;
+  actor?: string;
+  action?: string;
+  subject?: string;
+  from?: Date;
+  to?: Date;
+  after?: number;
+  limit: number;
+};
+
+/** Entries in chain order, oldest first, after sequence `after`. */
+export async function listAuditEntries(orm: Orm, filter: AuditFilter): Promise<AuditRow[]> {
+  const conditions: (SQL | undefined)[] = [
+    eq(auditEntries.workspaceId, filter.workspaceId),
+    gt(auditEntries.sequence, filter.after ?? 0),
+    filter.actor === undefined ? undefined : eq(auditEntries.actor, filter.actor),
+    filter.action === undefined ? undefined : eq(auditEntries.action, filter.action),
+    filter.subject === undefined ? undefined : eq(auditEntries.subject, filter.subject),
+    filter.from === undefined ? undefined : gte(auditEntries.at, filter.from),
+    filter.to === undefined ? undefined : lt(auditEntries.at, filter.to),
+  ];
+  return await orm
+    .select()
+    .from(auditEntries)
+    .where(and(...conditions))
+    .orderBy(asc(auditEntries.sequence))
+    .limit(filter.limit);
+}
+
+/** The newest entry of a workspace's chain, or undefined. */
+export async function findAuditHead(orm: Orm, workspaceId: string): Promise<AuditRow | undefined> {
+  const [head] = await orm
+    .select()
+    .from(auditEntries)
+    .where(eq(auditEntries.workspaceId, workspaceId))
+    .orderBy(desc(auditEntries.sequence))
+    .limit(1);
+  return head;
+}

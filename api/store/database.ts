@@ -1,0 +1,25 @@
+// What the store needs of a database, whichever driver is behind it. On PGlite never touch the
+// outer handle inside a transaction: it has one connection and would wait for itself.
+
+import type { PgDatabase, PgQueryResultHKT } from 'drizzle-orm/pg-core';
+import type { SQL } from 'drizzle-orm';
+
+/** A drizzle handle or transaction on any of the three drivers. */
+// biome-ignore lint/suspicious/noExplicitAny: each driver has its own result type; rows() narrows it
+export type Orm = PgDatabase<PgQueryResultHKT, any>;
+
+export type DatabaseKind = 'pglite' | 'postgres' | 'neon';
+
+/** An open database. `script` runs a text of several statements (migrations only). */
+export type Database = {
+  kind: DatabaseKind;
+  orm: Orm;
+  script: (text: string) => Promise<void>;
+  close: () => Promise<void>;
+};
+
+/** The rows of a raw query; every driver answers them under `rows`. */
+export async function rows<Row>(orm: Orm, query: SQL): Promise<Row[]> {
+  const result = (await orm.execute(query)) as unknown as { rows: Row[] };
+  return result.rows;
+}

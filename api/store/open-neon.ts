@@ -1,0 +1,17 @@
+// Neon over WebSocket, for workerd: one Pool per request, never shared between requests.
+
+import { Pool } from '@neondatabase/serverless';
+import { drizzle } from 'drizzle-orm/neon-serverless';
+import type { Database } from './database.ts';
+
+export function openNeon(options: { url: string }): Database {
+  const pool = new Pool({ connectionString: options.url });
+  return {
+    kind: 'neon',
+    orm: drizzle(pool),
+    script: async (text) => {
+      await pool.query(text);
+    },
+    close: () => pool.end(),
+  };
+}

@@ -1,0 +1,20 @@
+// Embedded Postgres: the default where nothing is installed. `dataDir` absent keeps it in memory.
+
+import { PGlite } from '@electric-sql/pglite';
+import { drizzle } from 'drizzle-orm/pglite';
+import type { Database } from './database.ts';
+
+export async function openPglite(
+  options: { dataDir?: string; loadDataDir?: Blob } = {},
+): Promise<Database & { client: PGlite }> {
+  const client = await PGlite.create(options);
+  return {
+    kind: 'pglite',
+    orm: drizzle(client),
+    script: async (text) => {
+      await client.exec(text);
+    },
+    close: () => client.close(),
+    client,
+  };
+}
