@@ -107,13 +107,20 @@ export const metricSchema = z.strictObject({
   class: z.string().min(1).max(200).optional(),
 });
 
-/** Draws from ... from+draws-1 of an epoch's plan, and the SHA-256 (bare hex) over their ids. */
+/** Answer of `GET /v1/trainer/snapshot` with `Accept: application/json`: lines and their header. */
+export const snapshotDocumentSchema = z.looseObject({
+  digest: digestSchema,
+  header: snapshotHeaderSchema,
+  cases: z.array(snapshotCaseSchema).min(1),
+});
+
+/** Draws from ... from+draws-1 of an epoch's plan, and the SHA-256 over their ids. */
 export const ledgerRangeSchema = z.strictObject({
   epoch: wholeNumber,
   snapshot: digestSchema,
   from: wholeNumber,
   draws: z.int().min(1),
-  digest: z.string().regex(/^(sha256:)?[0-9a-f]{64}$/),
+  digest: digestSchema,
 });
 
 /** Mean unweighted loss of a case over the `seen` draws since the last report that named it. */
@@ -126,7 +133,7 @@ export const caseLossSchema = z.strictObject({
 /** What one report may hold at most. */
 export const reportLimits = { metrics: 5_000, caseLosses: 100_000, bytes: 1_048_576, log: 65_536 };
 
-/** Body of `POST /v1/trainer/reports`. Sequences rise by one within an attempt, from 0. */
+/** Body of `POST /v1/trainer/reports`. Sequences rise within an attempt, from 0. */
 export const reportSchema = z.strictObject({
   sequence: wholeNumber,
   metrics: z.array(metricSchema).max(reportLimits.metrics).default([]),
@@ -172,6 +179,7 @@ export const finishSchema = z.strictObject({
 
 export type SnapshotHeader = z.output<typeof snapshotHeaderSchema>;
 export type SnapshotCase = z.output<typeof snapshotCaseSchema>;
+export type SnapshotDocument = z.output<typeof snapshotDocumentSchema>;
 export type TrainerJob = z.output<typeof trainerJobSchema>;
 export type TrainerCase = z.output<typeof trainerCaseSchema>;
 export type MetricName = (typeof metricNames)[number];

@@ -1,0 +1,154 @@
+// Where the trainer's configuration comes from: environment, flags and the job's settings.
+// Everything that can be wrong before the first step is refused here with exit code 64.
+
+import { type Settings, settingsSchema } from '../api/contract/settings.ts';
+import type { TrainerCase, TrainerJob } from '../api/contract/trainer.ts';
+
+/** What the process ends with. */
+export const exitCodes = { done: 0, failed: 1, configuration: 64, revoked: 75, stopped: 143 };
+
+/** The one error of the trainer: a sentence for people and the exit code that follows from it. */
+export class TrainerError extends Error {
+  readonly exitCode: number;
+  constructor(message: string, exitCode: number = exitCodes.failed, cause?: unknown) {
+    super(message, { cause });
+    this.name = 'TrainerError';
+    this.exitCode = exitCode;
+  }
+}
+
+export type BackendChoice = 'auto' | 'native' | 'wasm' | 'cpu';
+const backends: BackendChoice[] = ['auto', 'native', 'wasm', 'cpu'];
+
+export type Environment = {
+  api: string;
+  job: string;
+  token: string;
+  dataPath: string;
+  outPath: string;
+  backend: BackendChoice | null;
+};
+
+/** Reads CW_API CW_JOB CW_TOKEN CW_DATA CW_OUT and the flags; refuses what is missing or unknown. */
+export function readEnvironment(
+  env: Record<string, string | undefined>,
+  flags: string[],
+): Environment {
+  const read = (name: string): string => {
+    const value = env[name]?.trim();
+    if (!value)
+      refuse(`${name} is not set: the launcher sets CW_API CW_JOB CW_TOKEN CW_DATA CW_OUT`);
+    return value;
+  };
+  const api = read('CW_API').replace(/\/+$/, '');
+  if (!/^https?:\/\//.test(api)) refuse(`CW_API must be an http or https address, not "${api}"`);
+  return {
+    api,
+    job: read('CW_JOB'),
+    token: read('CW_TOKEN'),
+    dataPath: read('CW_DATA'),
+    outPath: read('CW_OUT'),
+    backend: readBackendFlag(flags),
+  };
+}
+
+function readBackendFlag(flags: string[]): BackendChoice | null {
+  let chosen: BackendChoice | null = null;
+  const rest = flags.flatMap((flag) => flag.split(/=(.*)/s).slice(0, flag.includes('=') ? 2 : 1));
+  while (rest.length > 0) {
+    const name = rest.shift();
+    if (name !== '--backend') refuse(`unknown flag ${name}: the trainer knows only --backend`);
+    const value = rest.shift() as BackendChoice;
+    if (!backends.includes(value)) refuse(`--backend is one of ${backends.join(', ')}`);
+    chosen = value;
+  }
+  return chosen;
+}
+
+export type Size = [number, number, number];
+
+/** Settings with the trainer's own defaults filled in; only `patch` may wait for the data. */
+export type ResolvedSettings = Omit<Settings, 'learningRate' | 'network' | 'patch'> & {
+  learningRate: number;
+  features: number[];
+  patch: Size | null;
+  validateEvery: number;
+  checkpointEvery: number;
+  backend: BackendChoice;
+  stepsPerEpoch: number;
+  steps: number;
+};
+
+/** Fills in defaults and refuses what this trainer does not do. */
+export function resolveSettings(job: TrainerJob, flag: BackendChoice | null): ResolvedSettings {
+  const parsed = settingsSchema.safeParse(job.settings);
+  if (!parsed.success) {
+    const fault = parsed.error.issues[0]!;
+    refuse(`settings.${fault.path.join('.')}: ${fault.message}`);
+  }
+  const settings = parsed.data;
+  if (settings.trainer !== 'counterweight') {
+    refuse(`settings.trainer is "${settings.trainer}", but this is the counterweight trainer`);
+  }
+  if (settings.allowBatchDice) {
+    refuse('settings.allowBatchDice: this trainer computes Dice per case and has no batch Dice');
+  }
+  const { learningRate, network, patch, validateEvery, checkpointEvery, backend, ...rest } =
+    settings;
+  const features = network?.features ?? [8, 16, 32];
+  const stepsPerEpoch = rest.drawsPerEpoch / rest.batchSize;
+  const divisor = 2 ** (features.length - 1);
+  if (patch?.some((size) => size > 1 && size % divisor !== 0)) {
+    refuse(`settings.patch: sizes other than 1 must be multiples of ${divisor} for this network`);
+  }
+  return {
+    ...rest,
+    learningRate: learningRate ?? 4e-3,
+    features,
+    patch: patch ?? null,
+    validateEvery: validateEvery ?? Math.max(1, Math.ceil(rest.epochs / 10)),
+    checkpointEvery: checkpointEvery ?? 1,
+    backend: flag ?? backend ?? 'auto',
+    stepsPerEpoch,
+    steps: stepsPerEpoch * rest.epochs,
+  };
+}
+
+/** Name of each class by its value, background first; regions and an ignore label are refused. */
+export function classNames(labels: TrainerJob['labels']): string[] {
+  const names: string[] = [];
+  for (const [name, value] of Object.entries(labels)) {
+    if (typeof value !== 'number') refuse(`label "${name}" is a region, which this trainer lacks`);
+    if (name === 'ignore') refuse('this trainer has no ignore label');
+    if (names[value] !== undefined)
+      refuse(`labels "${names[value]}" and "${name}" are both ${value}`);
+    names[value] = name;
+  }
+  const missing = Array.from(names).indexOf(undefined as never);
+  if (missing >= 0)
+    refuse(`no label has the value ${missing}: values must run from 0 without gaps`);
+  if (names.length < 2) refuse('the dataset has no label besides background');
+  return names;
+}
+
+/** `attribute=value` for every group attribute of a case. */
+export function groupKeys(trainerCase: Pick<TrainerCase, 'groups'>): string[] {
+  return Object.entries(trainerCase.groups).map(([attribute, value]) => `${attribute}=${value}`);
+}
+
+/** Median shape of the training cases, rounded to the network's divisor, at most 64 voxels a side. */
+export function defaultPatch(shapes: Size[], levels: number): Size {
+  const divisor = 2 ** (levels - 1);
+  const side = (axis: number): number => {
+    const sorted = shapes.map((shape) => shape[axis]!).sort((a, b) => a - b);
+    const median = sorted[Math.floor(sorted.length / 2)]!;
+    if (median === 1) return 1;
+    const most = Math.max(divisor, Math.floor(64 / divisor) * divisor);
+    return Math.min(most, Math.max(divisor, Math.round(median / divisor) * divisor));
+  };
+  return [side(0), side(1), side(2)];
+}
+
+function refuse(message: string): never {
+  throw new TrainerError(message, exitCodes.configuration);
+}
