@@ -1,0 +1,33 @@
+// What a service is given. Everything that a test wants to hold still (time, randomness, engines)
+// comes through here; api/node.ts and api/worker.ts fill it in.
+
+import type { LaunchTarget } from './contract/targets.ts';
+import type { RandomBytes } from './ids.ts';
+import type { Launcher } from './launchers/launcher.ts';
+import type { Database } from './store/database.ts';
+
+export type Log = (
+  level: 'info' | 'warn' | 'error',
+  message: string,
+  fields?: Record<string, unknown>,
+) => void;
+
+export type Deps = {
+  database: Database;
+  now: () => Date;
+  randomBytes: RandomBytes;
+  targets: LaunchTarget[];
+  /** The launcher behind a target, made on first use; throws ProblemError where none can be had. */
+  launcherOf: (target: LaunchTarget) => Promise<Launcher>;
+  publicUrl: string;
+  version: string;
+  log: Log;
+};
+
+/** Who asks: the person or machine named on every row and entry that the request writes. */
+export type Actor = {
+  workspaceId: string;
+  name: string;
+  role: 'reader' | 'editor' | 'launcher' | 'approver' | 'admin';
+  tokenId: string;
+};
