@@ -1,0 +1,284 @@
+// The trainer's side of the protocol: one client that outlasts restarts of the service, and a
+// reporter that buffers, numbers and sends. One report is under way at a time; the rest waits.
+
+import { existsSync, readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import {
+  type CaseLoss,
+  type FinishInput,
+  type LedgerRange,
+  type Metric,
+  type ReportAnswer,
+  type ReportInput,
+  reportAnswerSchema,
+  reportLimits,
+  type SnapshotDocument,
+  snapshotDocumentSchema,
+  type TrainerCase,
+  type TrainerJob,
+  trainerCaseSchema,
+  trainerJobSchema,
+} from '../api/contract/trainer.ts';
+import { writeAtomically } from './checkpoint.ts';
+import { exitCodes, TrainerError } from './settings.ts';
+
+/** Time as the trainer sees it; tests pass their own. `every` answers a function that ends it. */
+export type Clock = {
+  now: () => number;
+  sleep: (ms: number) => Promise<void>;
+  every: (ms: number, action: () => void) => () => void;
+  random: () => number;
+};
+
+export const systemClock: Clock = {
+  now: () => performance.now(),
+  sleep: (ms) => new Promise((resolve) => setTimeout(resolve, ms)),
+  every: (ms, action) => {
+    const timer = setInterval(action, ms);
+    timer.unref();
+    return () => clearInterval(timer);
+  },
+  random: Math.random,
+};
+
+export type Service = {
+  readJob: () => Promise<TrainerJob>;
+  readSnapshot: (digest: string) => Promise<SnapshotDocument>;
+  readCases: () => Promise<TrainerCase[]>;
+  report: (body: ReportInput) => Promise<ReportAnswer>;
+  finish: (body: FinishInput) => Promise<void>;
+};
+
+export type ServiceOptions = {
+  api: string;
+  token: string;
+  fetch: typeof fetch;
+  clock: Clock;
+  retryForMs?: number;
+  say?: (line: string) => void;
+};
+
+/** Longest that a request is repeated while the service does not answer: an hour. */
+export const defaultRetryForMs = 3_600_000;
+
+/** The service as the trainer sees it. Every request is repeated until `retryForMs` have passed. */
+export function connectService(options: ServiceOptions): Service {
+  const ask = (path: string, init: RequestInit = {}) => askPatiently(options, path, init);
+  const post = (path: string, body: unknown) =>
+    ask(path, {
+      method: 'POST',
+      headers: { 'content-type': 'application/json' },
+      body: JSON.stringify(body),
+    });
+  return {
+    readJob: async () => trainerJobSchema.parse(await (await ask('/v1/trainer/job')).json()),
+    readSnapshot: async (digest) => {
+      const path = `/v1/trainer/snapshot?digest=${encodeURIComponent(digest)}`;
+      const answer = await ask(path, { headers: { accept: 'application/json' } });
+      return snapshotDocumentSchema.parse(await answer.json());
+    },
+    readCases: async () => {
+      const headers = { accept: 'application/x-ndjson' };
+      const text = await (await ask('/v1/trainer/cases', { headers })).text();
+      const lines = text.split('\n').filter((line) => line.trim() !== '');
+      return lines.map((line) => trainerCaseSchema.parse(JSON.parse(line)));
+    },
+    report: async (body) =>
+      reportAnswerSchema.parse(await (await post('/v1/trainer/reports', body)).json()),
+    finish: async (body) => {
+      await post('/v1/trainer/finish', body);
+    },
+  };
+}
+
+async function askPatiently(
+  options: ServiceOptions,
+  path: string,
+  init: RequestInit,
+): Promise<Response> {
+  const { clock, say = () => {} } = options;
+  const startedAt = clock.now();
+  const headers = { ...init.headers, authorization: `Bearer ${options.token}` };
+  for (let tries = 0; ; tries += 1) {
+    let trouble: string;
+    let waitMs = Math.min(30_000, 500 * 2 ** Math.min(tries, 10)) * (0.5 + clock.random() / 2);
+    try {
+      const answer = await options.fetch(`${options.api}${path}`, { ...init, headers });
+      if (answer.ok) return await wholeAnswer(answer);
+      if (!isPassing(answer.status)) throw await refusal(answer, init.method ?? 'GET', path);
+      trouble = `status ${answer.status}`;
+      const after = Number(answer.headers.get('retry-after'));
+      if (after > 0) waitMs = Math.max(waitMs, Math.min(after, 300) * 1000);
+    } catch (error) {
+      if (error instanceof TrainerError) throw error;
+      trouble = (error as Error).message;
+    }
+    if (clock.now() - startedAt + waitMs > (options.retryForMs ?? defaultRetryForMs)) {
+      throw new TrainerError(`${options.api}${path} has not answered for too long: ${trouble}`);
+    }
+    say(`${path}: ${trouble}; trying again in ${(waitMs / 1000).toFixed(1)} s`);
+    await clock.sleep(waitMs);
+  }
+}
+
+/** Reads the body inside the loop of tries, so that a connection lost half-way is tried again. */
+async function wholeAnswer(answer: Response): Promise<Response> {
+  return new Response(await answer.arrayBuffer(), { headers: answer.headers });
+}
+
+function isPassing(status: number): boolean {
+  return status >= 500 || status === 429 || status === 408;
+}
+
+async function refusal(answer: Response, method: string, path: string): Promise<TrainerError> {
+  const text = await answer.text().catch(() => '');
+  let detail = text.slice(0, 500);
+  try {
+    detail = JSON.parse(text).detail ?? detail;
+  } catch {
+    // Not a problem document: the text itself has to do.
+  }
+  if (answer.status === 409 && method === 'POST') {
+    return new TrainerError(`this attempt was revoked: ${detail}`, exitCodes.revoked);
+  }
+  const what = `${method} ${path} was refused with ${answer.status}: ${detail}`;
+  return new TrainerError(what, path === '/v1/trainer/job' ? exitCodes.configuration : undefined);
+}
+
+type Content = {
+  metrics: Metric[];
+  caseLosses: CaseLoss[];
+  ledger: LedgerRange[];
+  progress?: { step: number; steps: number };
+};
+
+export type Reporter = {
+  add: (content: Partial<Content>) => void;
+  log: (line: string) => void;
+  flush: () => Promise<ReportAnswer>;
+  failure: () => TrainerError | null;
+  stopAsked: () => boolean;
+  close: () => void;
+};
+
+export type ReporterOptions = {
+  service: Pick<Service, 'report'>;
+  clock: Clock;
+  outPath: string;
+  attempt: number;
+  nextSequence: number;
+  heartbeatMs?: number;
+  sendEveryMs?: number;
+};
+
+const logTail = 16_384;
+const bytesPerReport = reportLimits.bytes * 0.9;
+
+/**
+ * Buffers what is added and sends it every few seconds, at every heartbeat, and on `flush`, whose
+ * answer is the one to the last report of what had been added. Nothing is dropped while the service
+ * is away; when it refuses or revokes, `failure` says so and `flush` throws.
+ */
+export function createReporter(options: ReporterOptions): Reporter {
+  const { clock, service, sendEveryMs = 5_000 } = options;
+  const sequenceFile = join(options.outPath, `sequence-${options.attempt}.json`);
+  let sequence = Math.max(options.nextSequence, storedSequence(sequenceFile));
+  let waiting: Content = { metrics: [], caseLosses: [], ledger: [] };
+  let logText = '';
+  let lastSentAt = clock.now();
+  let failed: TrainerError | null = null;
+  let stop = false;
+  let underWay: Promise<unknown> | null = null;
+
+  const sendAll = async (): Promise<ReportAnswer> => {
+    const content = waiting;
+    const log = logText;
+    waiting = { metrics: [], caseLosses: [], ledger: [] };
+    logText = '';
+    lastSentAt = clock.now();
+    let answer: ReportAnswer | null = null;
+    for (const body of splitContent(content, log)) {
+      await writeAtomically(sequenceFile, JSON.stringify({ next: sequence + 1 }));
+      answer = await service.report({ sequence, ...body });
+      sequence += 1;
+      stop ||= answer.stop;
+    }
+    return answer!;
+  };
+  const flush = async (): Promise<ReportAnswer> => {
+    while (underWay) await underWay.catch(() => {});
+    if (failed) throw failed;
+    const sending = sendAll();
+    underWay = sending;
+    try {
+      return await sending;
+    } catch (error) {
+      failed = error instanceof TrainerError ? error : new TrainerError(String(error), 1, error);
+      throw failed;
+    } finally {
+      underWay = null;
+    }
+  };
+  const sendInBackground = () => {
+    if (!underWay && !failed) flush().catch(() => {}); // kept in `failed`, which the loop reads
+  };
+  const endHeartbeat = clock.every(options.heartbeatMs ?? 30_000, sendInBackground);
+
+  return {
+    add: ({ metrics = [], caseLosses = [], ledger = [], progress }) => {
+      for (const metric of metrics) if (Number.isFinite(metric.value)) waiting.metrics.push(metric);
+      waiting.caseLosses.push(...caseLosses.filter(({ loss }) => Number.isFinite(loss)));
+      waiting.ledger.push(...ledger);
+      if (progress) waiting.progress = progress;
+      if (clock.now() - lastSentAt >= sendEveryMs) sendInBackground();
+    },
+    log: (line) => {
+      logText = `${logText}${line}\n`.slice(-logTail);
+    },
+    flush,
+    failure: () => failed,
+    stopAsked: () => stop,
+    close: endHeartbeat,
+  };
+}
+
+/** Bodies within the limits of a report; ledger and progress travel in the last of them. */
+export function splitContent(content: Content, log: string): Omit<ReportInput, 'sequence'>[] {
+  const bodies: Omit<ReportInput, 'sequence'>[] = [];
+  const metrics = [...content.metrics];
+  const caseLosses = [...content.caseLosses];
+  do {
+    const room = { bytes: bytesPerReport - 4 * log.length - 300 * content.ledger.length };
+    const body: Omit<ReportInput, 'sequence'> = {
+      metrics: takeWithin(metrics, reportLimits.metrics, room),
+    };
+    const losses = takeWithin(caseLosses, reportLimits.caseLosses, room);
+    if (losses.length > 0) body.caseLosses = losses;
+    bodies.push(body);
+  } while (metrics.length > 0 || caseLosses.length > 0);
+  const last = bodies.at(-1)!;
+  if (content.ledger.length > 0) last.ledger = content.ledger;
+  if (content.progress) last.progress = content.progress;
+  if (log !== '') last.log = log;
+  return bodies;
+}
+
+function takeWithin<Item>(items: Item[], most: number, room: { bytes: number }): Item[] {
+  let count = 0;
+  while (count < items.length && count < most) {
+    const bytes = Buffer.byteLength(JSON.stringify(items[count])) + 1;
+    if (bytes > room.bytes) break;
+    room.bytes -= bytes;
+    count += 1;
+  }
+  return items.splice(0, count);
+}
+
+function storedSequence(path: string): number {
+  if (!existsSync(path)) return 0;
+  try {
+    return Number(JSON.parse(readFileSync(path, 'utf8')).next) || 0;
+  } catch {
+    return 0;
+  }
+}
