@@ -1,0 +1,113 @@
+// Environment, flags, defaults, and what the trainer refuses before it starts.
+
+import { expect, test } from 'vitest';
+import type { SettingsInput } from '../../api/contract/settings.ts';
+import {
+  classNames,
+  defaultPatch,
+  exitCodes,
+  groupKeys,
+  readEnvironment,
+  resolveSettings,
+  TrainerError,
+} from '../../trainer/settings.ts';
+
+const env = {
+  CW_API: 'http://127.0.0.1:8787/',
+  CW_JOB: 'job1',
+  CW_TOKEN: 'secret',
+  CW_DATA: '/data',
+  CW_OUT: '/out',
+};
+
+const job = (settings: SettingsInput) => ({ settings }) as never;
+
+function refusal(action: () => unknown): TrainerError {
+  try {
+    action();
+  } catch (error) {
+    expect(error).toBeInstanceOf(TrainerError);
+    expect((error as TrainerError).exitCode).toBe(exitCodes.configuration);
+    return error as TrainerError;
+  }
+  throw new Error('nothing was refused');
+}
+
+test('the environment is read, and a flag chooses the backend', () => {
+  expect(readEnvironment(env, ['--backend', 'cpu'])).toEqual({
+    api: 'http://127.0.0.1:8787',
+    job: 'job1',
+    token: 'secret',
+    dataPath: '/data',
+    outPath: '/out',
+    backend: 'cpu',
+  });
+  expect(readEnvironment(env, ['--backend=wasm']).backend).toBe('wasm');
+  expect(readEnvironment(env, []).backend).toBeNull();
+});
+
+test.each(Object.keys(env))('a missing %s is named', (name) => {
+  expect(refusal(() => readEnvironment({ ...env, [name]: '' }, [])).message).toContain(name);
+});
+
+test('unknown flags, backends and addresses are refused', () => {
+  refusal(() => readEnvironment(env, ['--gpu']));
+  refusal(() => readEnvironment(env, ['--backend', 'webgl']));
+  refusal(() => readEnvironment(env, ['--backend']));
+  refusal(() => readEnvironment({ ...env, CW_API: 'ftp://a' }, []));
+});
+
+test('settings get the defaults of this trainer, and the flag wins over the setting', () => {
+  const settings = { epochs: 20, drawsPerEpoch: 12, batchSize: 4, backend: 'wasm' as const };
+  expect(resolveSettings(job(settings), 'cpu')).toEqual({
+    trainer: 'counterweight',
+    epochs: 20,
+    drawsPerEpoch: 12,
+    batchSize: 4,
+    allowBatchDice: false,
+    learningRate: 4e-3,
+    features: [8, 16, 32],
+    patch: null,
+    validateEvery: 2,
+    checkpointEvery: 1,
+    backend: 'cpu',
+    stepsPerEpoch: 3,
+    steps: 60,
+  });
+});
+
+test('batch Dice, the other trainer and patches that do not fit are refused', () => {
+  expect(refusal(() => resolveSettings(job({ allowBatchDice: true }), null)).message).toBe(
+    'settings.allowBatchDice: this trainer computes Dice per case and has no batch Dice',
+  );
+  refusal(() => resolveSettings(job({ trainer: 'nnunet' }), null));
+  refusal(() => resolveSettings(job({ patch: [30, 32, 32] }), null));
+  expect(resolveSettings(job({ patch: [1, 32, 32] }), null).patch).toEqual([1, 32, 32]);
+});
+
+test('classes are ordered by value, and gaps, regions and ignore labels are refused', () => {
+  expect(classNames({ b: 2, background: 0, a: 1 })).toEqual(['background', 'a', 'b']);
+  refusal(() => classNames({ background: 0, a: 2 }));
+  refusal(() => classNames({ background: 0, a: [1, 2] }));
+  refusal(() => classNames({ background: 0, a: 1, ignore: 2 }));
+  refusal(() => classNames({ background: 0, a: 1, b: 1 }));
+  refusal(() => classNames({ background: 0 }));
+});
+
+test('a group is written attribute=value', () => {
+  expect(groupKeys({ groups: { site: 'B', labels: 'a+b' } })).toEqual(['site=B', 'labels=a+b']);
+});
+
+test('the default patch is the median shape, rounded to the network and bounded', () => {
+  expect(
+    defaultPatch(
+      [
+        [35, 51, 36],
+        [33, 49, 30],
+        [40, 200, 37],
+      ],
+      3,
+    ),
+  ).toEqual([36, 52, 36]);
+  expect(defaultPatch([[1, 500, 3]], 3)).toEqual([1, 64, 4]);
+});
