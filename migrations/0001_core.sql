@@ -56,7 +56,7 @@ create unique index dataset_versions_one_draft on dataset_versions (dataset_id) 
 create table cases (
   dataset_id text not null references datasets (id),
   ordinal integer not null,
-  case_id text not null,
+  case_id text collate "C" not null,
   valid_from integer not null,
   valid_to integer,
   attributes jsonb not null,
@@ -64,7 +64,7 @@ create table cases (
   primary key (dataset_id, ordinal, valid_from)
 );
 create unique index cases_live on cases (dataset_id, case_id) where valid_to is null;
-create index cases_in_id_order on cases (dataset_id, case_id collate "C", valid_from);
+create index cases_in_id_order on cases (dataset_id, case_id, valid_from);
 
 create table upload_parts (
   dataset_id text not null,

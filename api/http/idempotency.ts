@@ -1,0 +1,67 @@
+// Idempotency-Key on POST: the first answer is kept for seven days and given again. The same key
+// with another body is a conflict; while the first request still runs, so is a second one.
+
+import { createMiddleware } from 'hono/factory';
+import { ProblemError } from '../errors.ts';
+import { sha256Text } from '../ids.ts';
+import type { Env } from './context.ts';
+
+export type KeptAnswer = { status: number; body: string };
+
+export type AnswerKeeper = {
+  /** Claims the key, or says what is known of it. */
+  claim: (request: {
+    workspaceId: string;
+    key: string;
+    requestDigest: string;
+  }) => Promise<'claimed' | 'running' | 'other-body' | KeptAnswer>;
+  keep: (request: { workspaceId: string; key: string; answer: KeptAnswer }) => Promise<void>;
+  release: (request: { workspaceId: string; key: string }) => Promise<void>;
+};
+
+/** Answers a repeated POST with the first answer. Streams of cases use Upload-Part instead. */
+export function idempotent(keeper: AnswerKeeper) {
+  return createMiddleware<Env>(async (c, next) => {
+    const key = c.req.header('idempotency-key');
+    if (key === undefined || c.req.method !== 'POST' || !isJson(c.req.header('content-type'))) {
+      return await next();
+    }
+    if (key.length > 255) {
+      throw new ProblemError('invalid-request', 'Idempotency-Key is over 255 characters.');
+    }
+    const workspaceId = c.get('actor').workspaceId;
+    const requestDigest = await sha256Text(`${c.req.path}\n${await c.req.text()}`);
+    const known = await keeper.claim({ workspaceId, key, requestDigest });
+    if (known === 'other-body' || known === 'running') {
+      throw new ProblemError(
+        'conflict',
+        known === 'running'
+          ? 'A request with this Idempotency-Key is still being served; ask again in a moment.'
+          : 'This Idempotency-Key was used for another request; choose a new key.',
+      );
+    }
+    if (known !== 'claimed') {
+      const repeated = { 'content-type': 'application/json', 'idempotency-replayed': 'true' };
+      return c.body(known.body, known.status as 200, repeated);
+    }
+    await next();
+    await keepOrRelease(keeper, { workspaceId, key }, c.res);
+  });
+}
+
+function isJson(contentType: string | undefined): boolean {
+  return contentType === undefined || contentType.includes('json');
+}
+
+async function keepOrRelease(
+  keeper: AnswerKeeper,
+  request: { workspaceId: string; key: string },
+  response: Response,
+): Promise<void> {
+  if (response.ok) {
+    const answer = { status: response.status, body: await response.clone().text() };
+    await keeper.keep({ ...request, answer });
+  } else {
+    await keeper.release(request);
+  }
+}

@@ -1,0 +1,57 @@
+// The one mapper from errors to problem details (RFC 9457). An unknown error answers a fixed text
+// and the request id; its cause goes to the log, because driver errors carry SQL and bound values.
+
+import type { Context } from 'hono';
+import { HTTPException } from 'hono/http-exception';
+import type { Log } from '../deps.ts';
+import { type InputFault, ProblemError, problemKinds } from '../errors.ts';
+import type { Env } from './context.ts';
+
+function asProblem(error: unknown): ProblemError {
+  if (error instanceof ProblemError) return error;
+  if (error instanceof HTTPException && error.status === 400) {
+    return new ProblemError(
+      'invalid-request',
+      'The body is not valid JSON. Send one JSON document with Content-Type: application/json.',
+    );
+  }
+  return new ProblemError(
+    'internal',
+    'Something failed that should not have. Nothing was stored half; try again, and report the requestId if it repeats.',
+    { cause: error },
+  );
+}
+
+/** Answers an error as `application/problem+json`. */
+export function problemAnswer(c: Context<Env>, error: unknown, log: Log): Response {
+  const problem = asProblem(error);
+  const { status, title } = problemKinds[problem.kind];
+  const requestId = c.get('requestId') ?? '';
+  if (status >= 500) {
+    log('error', problem.detail, { requestId, path: c.req.path, cause: problem.cause });
+  }
+  const body = {
+    type: `/docs#problem-${problem.kind}`,
+    title,
+    status,
+    detail: problem.detail,
+    instance: c.req.path,
+    requestId,
+    ...(problem.errors === undefined ? {} : { errors: problem.errors }),
+  };
+  const headers: Record<string, string> = { 'content-type': 'application/problem+json' };
+  if (problem.kind === 'unauthenticated') headers['www-authenticate'] = 'Bearer';
+  return c.body(JSON.stringify(body), status, headers);
+}
+
+/** A zod issue list as input faults with JSON pointers. */
+export function faultsOf(issues: readonly { path: PropertyKey[]; message: string }[]): InputFault[] {
+  return issues.map((issue) => ({
+    pointer: issue.path.map((part) => `/${escaped(String(part))}`).join(''),
+    detail: issue.message,
+  }));
+}
+
+function escaped(part: string): string {
+  return part.replaceAll('~', '~0').replaceAll('/', '~1');
+}

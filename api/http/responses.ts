@@ -1,0 +1,25 @@
+// Response descriptions shared by every createRoute.
+
+import type { z } from 'zod';
+import { problemSchema } from '../contract/shared.ts';
+
+const problemContent = { 'application/problem+json': { schema: problemSchema } };
+
+/** A JSON answer of a schema. */
+export function json<Schema extends z.ZodType>(schema: Schema, description: string) {
+  return { description, content: { 'application/json': { schema } } };
+}
+
+/** A JSON request body of a schema. */
+export function jsonBody<Schema extends z.ZodType>(schema: Schema) {
+  return { required: true, content: { 'application/json': { schema } } };
+}
+
+/** The problem answers that every route may give. */
+export const problems = {
+  400: { description: 'The request cannot be read', content: problemContent },
+  401: { description: 'A valid token is needed', content: problemContent },
+  404: { description: 'There is no such thing here', content: problemContent },
+  409: { description: 'Conflict with what is stored', content: problemContent },
+  422: { description: 'The input is not valid', content: problemContent },
+};

@@ -1,0 +1,25 @@
+// A router whose validation faults become problem details: without the hook, zod-openapi would
+// answer raw ZodErrors.
+
+import { OpenAPIHono } from '@hono/zod-openapi';
+import { ProblemError } from '../errors.ts';
+import type { Env } from './context.ts';
+import { faultsOf } from './problem.ts';
+
+export function router(): OpenAPIHono<Env> {
+  return new OpenAPIHono<Env>({
+    strict: false,
+    defaultHook: (result) => {
+      if (result.success) return;
+      const errors = faultsOf(result.error.issues);
+      const first = errors[0];
+      const where = first.pointer === '' ? '' : ` at ${first.pointer}`;
+      const detail = `${result.target === 'json' ? 'The body' : `The ${result.target}`} is not valid${where}: ${first.detail}`;
+      throw new ProblemError(
+        result.target === 'json' ? 'unprocessable' : 'invalid-request',
+        detail,
+        { errors },
+      );
+    },
+  });
+}

@@ -1,0 +1,125 @@
+// Snapshots: a row of facts and vectors in chunks of 8,192 cases, in digest order. Vectors are read
+// as raw bytes through array_send: drivers parse arrays of numbers several times slower.
+
+import { and, asc, eq, gt, or, sql } from 'drizzle-orm';
+import { type AuditEntry, appendAudit } from './audit.ts';
+import { type Orm, rows } from './database.ts';
+import { snapshots } from './schema.ts';
+
+export type SnapshotRow = typeof snapshots.$inferSelect;
+
+/** Cases of one chunk: `ordinals`, units out of 2^52, loss factors and scores, in digest order. */
+export type SnapshotVectors = {
+  ordinals: Int32Array;
+  targetUnits: Float64Array;
+  drawUnits: Float64Array;
+  lossFactors: Float64Array;
+  scores: Float64Array;
+};
+
+export const chunkCases = 8_192;
+
+/** Finds a snapshot of the workspace by id or digest. */
+export async function findSnapshot(
+  orm: Orm,
+  { workspaceId, key }: { workspaceId: string; key: string },
+): Promise<SnapshotRow | undefined> {
+  const [row] = await orm
+    .select()
+    .from(snapshots)
+    .where(
+      and(
+        eq(snapshots.workspaceId, workspaceId),
+        or(eq(snapshots.id, key), eq(snapshots.digest, key)),
+      ),
+    )
+    .orderBy(asc(snapshots.id))
+    .limit(1);
+  return row;
+}
+
+/** Finds the snapshot that the same inputs made before. */
+export async function findSnapshotByInput(
+  orm: Orm,
+  { workspaceId, inputDigest }: { workspaceId: string; inputDigest: string },
+): Promise<SnapshotRow | undefined> {
+  const [row] = await orm
+    .select()
+    .from(snapshots)
+    .where(and(eq(snapshots.workspaceId, workspaceId), eq(snapshots.inputDigest, inputDigest)));
+  return row;
+}
+
+export async function listSnapshots(
+  orm: Orm,
+  { datasetId, after, limit }: { datasetId: string; after?: string; limit: number },
+): Promise<SnapshotRow[]> {
+  return await orm
+    .select()
+    .from(snapshots)
+    .where(and(eq(snapshots.datasetId, datasetId), gt(snapshots.id, after ?? '')))
+    .orderBy(asc(snapshots.id))
+    .limit(limit);
+}
+
+const literal = (values: Int32Array | Float64Array) => `{${values.join(',')}}`;
+
+/** Stores a snapshot with its vectors; null when the same inputs were frozen meanwhile. */
+export async function insertSnapshot(
+  orm: Orm,
+  { row, vectors }: { row: SnapshotRow; vectors: SnapshotVectors },
+  audit: AuditEntry,
+): Promise<SnapshotRow | null> {
+  return await orm.transaction(async (tx) => {
+    const [added] = await tx.insert(snapshots).values(row).onConflictDoNothing().returning();
+    if (added === undefined) return null;
+    const caseCount = vectors.ordinals.length;
+    for (let from = 0, chunk = 0; from < caseCount; from += chunkCases, chunk++) {
+      const to = Math.min(from + chunkCases, caseCount);
+      await tx.execute(sql`
+        insert into snapshot_chunks (snapshot_id, chunk, ordinals, target_units, draw_units, loss_factors, scores)
+        values (${row.id}, ${chunk}, ${literal(vectors.ordinals.subarray(from, to))}::int[],
+          ${literal(vectors.targetUnits.subarray(from, to))}::bigint[],
+          ${literal(vectors.drawUnits.subarray(from, to))}::bigint[],
+          ${literal(vectors.lossFactors.subarray(from, to))}::float8[],
+          ${literal(vectors.scores.subarray(from, to))}::float8[])`);
+    }
+    await appendAudit(tx, audit);
+    return added;
+  });
+}
+
+/** The chunks of a snapshot in order, one at a time. */
+export async function* listSnapshotChunks(
+  orm: Orm,
+  snapshotId: string,
+): AsyncGenerator<SnapshotVectors> {
+  for (let chunk = 0; ; chunk++) {
+    const [row] = await rows<Record<keyof SnapshotVectors, Uint8Array>>(
+      orm,
+      sql`select array_send(ordinals) as "ordinals", array_send(target_units) as "targetUnits",
+        array_send(draw_units) as "drawUnits", array_send(loss_factors) as "lossFactors",
+        array_send(scores) as "scores"
+        from snapshot_chunks where snapshot_id = ${snapshotId} and chunk = ${chunk}`,
+    );
+    if (row === undefined) return;
+    yield {
+      ordinals: Int32Array.from(elements(row.ordinals, (view, at) => view.getInt32(at))),
+      targetUnits: elements(row.targetUnits, (view, at) => Number(view.getBigInt64(at))),
+      drawUnits: elements(row.drawUnits, (view, at) => Number(view.getBigInt64(at))),
+      lossFactors: elements(row.lossFactors, (view, at) => view.getFloat64(at)),
+      scores: elements(row.scores, (view, at) => view.getFloat64(at)),
+    };
+  }
+}
+
+// array_send: int32 dimensions, flags, element type, then length and lower bound of the one
+// dimension; each element is an int32 byte count and big-endian bytes. An empty array has no dimension.
+function elements(bytes: Uint8Array, read: (view: DataView, at: number) => number): Float64Array {
+  const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+  if (view.getInt32(0) === 0) return new Float64Array(0);
+  const values = new Float64Array(view.getInt32(12));
+  const stride = 4 + view.getInt32(20);
+  for (let k = 0; k < values.length; k++) values[k] = read(view, 24 + k * stride);
+  return values;
+}
