@@ -1,0 +1,69 @@
+// The whole URL map on one screen. Nothing here or below imports node: the same app runs in
+// workerd, on Node with Postgres, and on Node with PGlite.
+
+import type { OpenAPIHono } from '@hono/zod-openapi';
+import { requestId } from 'hono/request-id';
+import type { Deps } from './deps.ts';
+import { authenticated } from './http/auth.ts';
+import type { Env } from './http/context.ts';
+import { docsPage, type OpenApiDocument } from './http/docs-page.ts';
+import { idempotent } from './http/idempotency.ts';
+import { unmatched } from './http/methods.ts';
+import { problemAnswer } from './http/problem.ts';
+import { router } from './http/router.ts';
+import { auditRoutes } from './routes/audit.ts';
+import { caseRoutes } from './routes/cases.ts';
+import { datasetRoutes } from './routes/datasets.ts';
+import { jobRoutes } from './routes/jobs.ts';
+import { ruleSetRoutes } from './routes/rule-sets.ts';
+import { snapshotRoutes } from './routes/snapshots.ts';
+import { splitRoutes } from './routes/splits.ts';
+import { systemRoutes } from './routes/system.ts';
+import { targetRoutes } from './routes/targets.ts';
+import { trainerRoutes } from './routes/trainer.ts';
+import { versionRoutes } from './routes/versions.ts';
+import { actorOfToken } from './services/access.ts';
+import { answerKeeper } from './services/idempotency.ts';
+
+export function createApp(deps: Deps): OpenAPIHono<Env> {
+  const app = router();
+  app.onError((error, c) => problemAnswer(c, error, deps.log));
+  app.notFound((c) => problemAnswer(c, unmatched(c, app), deps.log));
+  app.use('*', requestId());
+
+  app.route('/', systemRoutes(deps));
+  app.get('/openapi.json', (c) => c.json(openApiDocument(app, deps.version)));
+  app.get('/docs', (c) => c.html(docsPage(openApiDocument(app, deps.version))));
+
+  app.route('/', trainerRoutes(deps)); // its own token, of one attempt
+  app.use('/v1/*', authenticated((token) => actorOfToken(deps, token)));
+  app.use('/v1/*', idempotent(answerKeeper(deps)));
+  app.route('/', datasetRoutes(deps));
+  app.route('/', versionRoutes(deps));
+  app.route('/', caseRoutes(deps));
+  app.route('/', splitRoutes(deps));
+  app.route('/', ruleSetRoutes(deps));
+  app.route('/', snapshotRoutes(deps));
+  app.route('/', targetRoutes(deps));
+  app.route('/', jobRoutes(deps));
+  app.route('/', auditRoutes(deps));
+  return app;
+}
+
+/** The OpenAPI 3.1 document of the app's routes. */
+export function openApiDocument(app: OpenAPIHono<Env>, version: string): OpenApiDocument {
+  app.openAPIRegistry.registerComponent('securitySchemes', 'bearer', {
+    type: 'http',
+    scheme: 'bearer',
+  });
+  return app.getOpenAPI31Document({
+    openapi: '3.1.0',
+    info: {
+      title: 'Counterweight',
+      version,
+      description:
+        'Decides how often each training case is drawn and how much its loss counts, keeps every such decision as an immutable version, launches the jobs that use it, and proves that they did.',
+    },
+    security: [{ bearer: [] }],
+  }) as unknown as OpenApiDocument;
+}

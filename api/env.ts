@@ -1,0 +1,54 @@
+// The environment of `npm start`, read once and checked; a wrong value stops the start with a
+// sentence that names the variable.
+
+import { type LaunchTarget, launchTargetsSchema } from './contract/targets.ts';
+
+export type Settings = {
+  port: number;
+  databaseUrl: string | undefined;
+  dataDir: string;
+  adminToken: string | undefined;
+  targets: LaunchTarget[];
+  publicUrl: string | undefined;
+};
+
+/** Reads the environment. `readFile` is passed in, so that this file stays free of node. */
+export function readEnvironment(
+  env: Record<string, string | undefined>,
+  readFile: (path: string) => string,
+): Settings {
+  const port = Number(env.PORT ?? '8787');
+  if (!Number.isInteger(port) || port < 0 || port > 65535) {
+    throw new Error(`PORT must be a port number from 0 to 65535, not "${env.PORT}"`);
+  }
+  return {
+    port,
+    databaseUrl: env.DATABASE_URL || undefined,
+    dataDir: env.CW_DATA_DIR ?? '.counterweight',
+    adminToken: env.CW_ADMIN_TOKEN || undefined,
+    targets: readTargets(env.CW_TARGETS, readFile),
+    publicUrl: env.CW_PUBLIC_URL,
+  };
+}
+
+/** CW_TARGETS: JSON, or the path of a JSON file; absent means one local target. */
+export function readTargets(
+  text: string | undefined,
+  readFile: (path: string) => string,
+): LaunchTarget[] {
+  if (text === undefined || text.trim() === '') return launchTargetsSchema.parse([localTarget]);
+  const inline = /^\s*[[{]/.test(text);
+  let value: unknown;
+  try {
+    value = JSON.parse(inline ? text : readFile(text));
+  } catch (cause) {
+    const what = inline ? 'the JSON in CW_TARGETS' : `the file ${text} named by CW_TARGETS`;
+    throw new Error(`${what} cannot be read: ${(cause as Error).message}`, { cause });
+  }
+  const parsed = launchTargetsSchema.safeParse(value);
+  if (parsed.success) return parsed.data;
+  const [issue] = parsed.error.issues;
+  throw new Error(`CW_TARGETS: /${issue.path.join('/')}: ${issue.message}`);
+}
+
+const localTarget = { name: 'local', engine: 'local' };

@@ -1,0 +1,110 @@
+// The Node entry: PGlite where DATABASE_URL is absent, `pg` where it is present; the
+// reconciliation tick; a clean stop. Jobs outlive it: a restarted service adopts them.
+
+import { randomBytes } from 'node:crypto';
+import { existsSync, mkdirSync, readdirSync, readFileSync } from 'node:fs';
+import { type AddressInfo } from 'node:net';
+import { join, resolve } from 'node:path';
+import { serve } from '@hono/node-server';
+import { createApp } from './app.ts';
+import type { Deps, Log } from './deps.ts';
+import { readEnvironment, type Settings } from './env.ts';
+import { launcherRegistry } from './launchers/registry.ts';
+import { bootstrapAdmin } from './services/access.ts';
+import { reconcileJobs } from './services/jobs/reconcile.ts';
+import type { Database } from './store/database.ts';
+import { applyMigrations, type Migration } from './store/migrations.ts';
+import { openPglite } from './store/open-pglite.ts';
+import { openPostgres } from './store/open-postgres.ts';
+
+const root = resolve(import.meta.dirname, '..');
+const tickMs = 1_000;
+
+const log: Log = (level, message, fields = {}) => {
+  const { cause, ...rest } = fields;
+  const shown = cause instanceof Error ? { cause: cause.stack ?? cause.message } : {};
+  process.stderr.write(
+    `${JSON.stringify({ at: new Date().toISOString(), level, message, ...rest, ...shown })}\n`,
+  );
+};
+
+/** The files of migrations/, in order. */
+export function readMigrations(): Migration[] {
+  const folder = join(root, 'migrations');
+  const names = readdirSync(folder).filter((name) => name.endsWith('.sql'));
+  return names.sort().map((name) => ({ name, text: readFileSync(join(folder, name), 'utf8') }));
+}
+
+async function openDatabase(settings: Settings): Promise<Database> {
+  if (settings.databaseUrl !== undefined) return openPostgres({ url: settings.databaseUrl });
+  const dataDir = resolve(settings.dataDir, 'pglite');
+  mkdirSync(dataDir, { recursive: true });
+  return await openPglite({ dataDir });
+}
+
+// One tick at a time, the next one a second after the last has ended.
+function startTicking(deps: Deps): () => Promise<void> {
+  let stopped = false;
+  let running = Promise.resolve();
+  let timer: NodeJS.Timeout | undefined;
+  const tick = () => {
+    running = reconcileJobs(deps)
+      .catch((cause: unknown) => log('error', 'the reconciliation tick failed', { cause }))
+      .then(() => {
+        if (!stopped) timer = setTimeout(tick, tickMs);
+      });
+  };
+  tick();
+  return async () => {
+    stopped = true;
+    clearTimeout(timer);
+    await running;
+  };
+}
+
+async function main(): Promise<void> {
+  const settings = readEnvironment(process.env, (path) => readFileSync(path, 'utf8'));
+  const database = await openDatabase(settings);
+  const applied = await applyMigrations(database, readMigrations());
+  if (applied.length > 0) log('info', 'migrations applied', { applied });
+  const { version } = JSON.parse(readFileSync(join(root, 'package.json'), 'utf8'));
+  const deps: Deps = {
+    database,
+    now: () => new Date(),
+    randomBytes: (count) => randomBytes(count),
+    targets: settings.targets,
+    launcherOf: launcherRegistry({ stateDir: resolve(settings.dataDir, 'launches') }),
+    publicUrl: settings.publicUrl ?? `http://127.0.0.1:${settings.port}`,
+    version,
+    log,
+  };
+  const made = await bootstrapAdmin(deps, settings.adminToken);
+  if (made !== null) process.stdout.write(`admin token (shown only now): ${made}\n`);
+  const app = createApp(deps);
+  const server = serve({ fetch: app.fetch, port: settings.port, hostname: '127.0.0.1' });
+  server.on('error', (error: Error) => {
+    log('error', `cannot listen on port ${settings.port}: ${error.message}`);
+    process.exit(1);
+  });
+  server.on('listening', () => {
+    const { port } = server.address() as AddressInfo;
+    if (settings.publicUrl === undefined) deps.publicUrl = `http://127.0.0.1:${port}`;
+    process.stdout.write(`listening on http://127.0.0.1:${port}\n`);
+    const stopTicking = startTicking(deps);
+    const stop = async () => {
+      server.close();
+      await stopTicking();
+      await database.close();
+      process.exit(0);
+    };
+    process.once('SIGTERM', stop);
+    process.once('SIGINT', stop);
+  });
+}
+
+if (existsSync(process.argv[1]) && resolve(process.argv[1]) === import.meta.filename) {
+  main().catch((error: Error) => {
+    log('error', `cannot start: ${error.message}`, { cause: error });
+    process.exit(1);
+  });
+}

@@ -1,0 +1,68 @@
+// Who a token speaks for, and the first admin of a new deployment.
+
+import type { Actor, Deps } from '../deps.ts';
+import { ProblemError } from '../errors.ts';
+import { newId, newSecret, sha256Text } from '../ids.ts';
+import { findTokenBySecret, findWorkspaceByName, insertToken } from '../store/tokens.ts';
+
+/** The actor of a bearer secret. Throws `unauthenticated` for an unknown, revoked or expired one. */
+export async function actorOfToken(deps: Deps, secret: string): Promise<Actor> {
+  const row = await findTokenBySecret(deps.database.orm, await sha256Text(secret));
+  if (row === undefined) {
+    throw new ProblemError(
+      'unauthenticated',
+      'This token is not known here or was revoked. Ask an admin of the deployment for a new one.',
+    );
+  }
+  if (row.expiresAt !== null && row.expiresAt <= deps.now()) {
+    throw new ProblemError('unauthenticated', `This token expired at ${row.expiresAt.toISOString()}.`);
+  }
+  return {
+    workspaceId: row.workspaceId,
+    name: row.actor,
+    role: row.role as Actor['role'],
+    tokenId: row.id,
+  };
+}
+
+/**
+ * Makes sure that workspace `default` has an admin with this secret, or with a new one when none is
+ * given and there is no workspace yet. Answers the new secret if one was made, else null.
+ */
+export async function bootstrapAdmin(deps: Deps, secret?: string): Promise<string | null> {
+  const workspace = await findWorkspaceByName(deps.database.orm, 'default');
+  if (secret === undefined && workspace !== undefined) return null;
+  if (secret !== undefined && !/^\S{16,}$/.test(secret)) {
+    throw new Error('CW_ADMIN_TOKEN must have at least 16 characters and no spaces');
+  }
+  const made = secret ?? newSecret(deps.randomBytes);
+  const secretDigest = await sha256Text(made);
+  if (await findTokenBySecret(deps.database.orm, secretDigest)) return null;
+  const workspaceId = workspace?.id ?? newId(deps);
+  const token = {
+    id: newId(deps),
+    workspaceId,
+    name: 'bootstrap',
+    actor: 'admin',
+    role: 'admin',
+    secretDigest,
+    createdAt: deps.now(),
+    expiresAt: null,
+    revokedAt: null,
+    lastUsedAt: null,
+  };
+  await insertToken(
+    deps.database.orm,
+    { workspaceName: 'default', token },
+    {
+      workspaceId,
+      at: deps.now(),
+      actor: 'deployment',
+      action: 'token.created',
+      subject: `token/${token.id}`,
+      reason: 'first admin token of the deployment',
+      detail: { role: 'admin', actor: 'admin' },
+    },
+  );
+  return secret === undefined ? made : null;
+}

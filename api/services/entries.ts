@@ -1,0 +1,25 @@
+// The audit entry of a change: who, when, what and why, from the actor and the clock.
+
+import type { Actor, Deps } from '../deps.ts';
+import type { AuditEntry } from '../store/audit.ts';
+
+export function entryOf(
+  deps: Pick<Deps, 'now'>,
+  actor: Actor,
+  change: {
+    action: string;
+    subject: string;
+    reason?: string | null;
+    detail?: Record<string, unknown>;
+  },
+): AuditEntry {
+  return {
+    workspaceId: actor.workspaceId,
+    at: deps.now(),
+    actor: actor.name,
+    action: change.action,
+    subject: change.subject,
+    reason: change.reason ?? null,
+    detail: change.detail ?? {},
+  };
+}

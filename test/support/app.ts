@@ -1,0 +1,92 @@
+// The app in process on a fresh database, with a clock that stands still until a test moves it and
+// randomness that repeats. Every test file mints its own.
+
+import type { OpenAPIHono } from '@hono/zod-openapi';
+import { createApp } from '../../api/app.ts';
+import type { LaunchTarget } from '../../api/contract/targets.ts';
+import type { Deps } from '../../api/deps.ts';
+import type { Env } from '../../api/http/context.ts';
+import type { Launcher } from '../../api/launchers/launcher.ts';
+import { bootstrapAdmin } from '../../api/services/access.ts';
+import type { Database } from '../../api/store/database.ts';
+import { openTestDatabase } from './database.ts';
+
+export type TestApp = {
+  app: OpenAPIHono<Env>;
+  deps: Deps;
+  database: Database;
+  token: string;
+  logged: { level: string; message: string; fields?: Record<string, unknown> }[];
+  /** Sends a request as the admin; a plain object body is sent as JSON. */
+  send: (method: string, path: string, body?: unknown, headers?: Record<string, string>) => Promise<Response>;
+  /** The same, answering status and parsed body. */
+  call: <Body = any>(
+    method: string,
+    path: string,
+    body?: unknown,
+    headers?: Record<string, string>,
+  ) => Promise<{ status: number; body: Body }>;
+  moveClock: (milliseconds: number) => void;
+};
+
+export const adminToken = 'cw_test_admin_token_of_this_suite';
+
+function countedBytes(): (count: number) => Uint8Array {
+  let next = 1;
+  return (count) => {
+    const bytes = new Uint8Array(count);
+    new DataView(bytes.buffer).setUint32(count - 4, next++);
+    return bytes;
+  };
+}
+
+export async function openTestApp(
+  options: { database?: Database; targets?: LaunchTarget[]; launcher?: Launcher } = {},
+): Promise<TestApp> {
+  const database = options.database ?? (await openTestDatabase());
+  let now = Date.parse('2026-03-01T09:00:00Z');
+  const logged: TestApp['logged'] = [];
+  const deps: Deps = {
+    database,
+    now: () => new Date(now),
+    randomBytes: countedBytes(),
+    targets: options.targets ?? [],
+    launcherOf: async () => {
+      if (options.launcher === undefined) throw new Error('this test app has no launcher');
+      return options.launcher;
+    },
+    publicUrl: 'http://127.0.0.1:8787',
+    version: '0.0.0-test',
+    log: (level, message, fields) => logged.push({ level, message, fields }),
+  };
+  await bootstrapAdmin(deps, adminToken);
+  const app = createApp(deps);
+  const send: TestApp['send'] = async (method, path, body, headers = {}) => {
+    const raw = typeof body === 'string' || body instanceof Uint8Array;
+    return await app.request(path, {
+      method,
+      headers: {
+        authorization: `Bearer ${adminToken}`,
+        ...(body === undefined || raw ? {} : { 'content-type': 'application/json' }),
+        ...headers,
+      },
+      body: body === undefined ? undefined : raw ? (body as string) : JSON.stringify(body),
+    });
+  };
+  return {
+    app,
+    deps,
+    database,
+    token: adminToken,
+    logged,
+    send,
+    call: async (method, path, body, headers) => {
+      const response = await send(method, path, body, headers);
+      const text = await response.text();
+      return { status: response.status, body: text === '' ? null : JSON.parse(text) };
+    },
+    moveClock: (milliseconds) => {
+      now += milliseconds;
+    },
+  };
+}
