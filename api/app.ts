@@ -36,7 +36,10 @@ export function createApp(deps: Deps): OpenAPIHono<Env> {
   app.get('/docs', (c) => c.html(docsPage(openApiDocument(app, deps.version))));
 
   app.route('/', trainerRoutes(deps)); // its own token, of one attempt
-  app.use('/v1/*', authenticated((token) => actorOfToken(deps, token)));
+  app.use(
+    '/v1/*',
+    authenticated((token) => actorOfToken(deps, token)),
+  );
   app.use('/v1/*', idempotent(answerKeeper(deps)));
   app.route('/', datasetRoutes(deps));
   app.route('/', versionRoutes(deps));

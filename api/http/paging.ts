@@ -27,7 +27,11 @@ export function decodeCursor(cursor: string | undefined): string | undefined {
 /** One page of a list that was read with one item more than the limit. */
 export function page<Item, Shown>(
   items: Item[],
-  { limit, keyOf, show }: { limit: number; keyOf: (item: Item) => string | number; show: (item: Item) => Shown },
+  {
+    limit,
+    keyOf,
+    show,
+  }: { limit: number; keyOf: (item: Item) => string | number; show: (item: Item) => Shown },
 ): { items: Shown[]; nextCursor: string | null } {
   const shown = items.slice(0, limit);
   const more = items.length > limit;

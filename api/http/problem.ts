@@ -45,7 +45,9 @@ export function problemAnswer(c: Context<Env>, error: unknown, log: Log): Respon
 }
 
 /** A zod issue list as input faults with JSON pointers. */
-export function faultsOf(issues: readonly { path: PropertyKey[]; message: string }[]): InputFault[] {
+export function faultsOf(
+  issues: readonly { path: PropertyKey[]; message: string }[],
+): InputFault[] {
   return issues.map((issue) => ({
     pointer: issue.path.map((part) => `/${escaped(String(part))}`).join(''),
     detail: issue.message,

@@ -68,7 +68,9 @@ export function caseRoutes(deps: Deps) {
       async (c) => {
         const { dataset, n } = c.req.valid('param');
         const key = { dataset, number: n };
-        if (acceptedFormat(c, ['application/json', 'application/x-ndjson']) !== 'application/json') {
+        if (
+          acceptedFormat(c, ['application/json', 'application/x-ndjson']) !== 'application/json'
+        ) {
           return (await ndjson(exportCases(deps, c.get('actor'), key))) as never;
         }
         const { limit, cursor } = c.req.valid('query');

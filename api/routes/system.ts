@@ -20,7 +20,10 @@ export function systemRoutes(deps: Deps) {
       tags: ['system'],
       summary: 'Whether the service and its database answer',
       security: [],
-      responses: { 200: json(health, 'Both answer'), 503: { description: 'The database does not' } },
+      responses: {
+        200: json(health, 'Both answer'),
+        503: { description: 'The database does not' },
+      },
     }),
     async (c) => c.json(await checkHealth(deps), 200),
   );

@@ -15,7 +15,10 @@ export async function actorOfToken(deps: Deps, secret: string): Promise<Actor> {
     );
   }
   if (row.expiresAt !== null && row.expiresAt <= deps.now()) {
-    throw new ProblemError('unauthenticated', `This token expired at ${row.expiresAt.toISOString()}.`);
+    throw new ProblemError(
+      'unauthenticated',
+      `This token expired at ${row.expiresAt.toISOString()}.`,
+    );
   }
   return {
     workspaceId: row.workspaceId,

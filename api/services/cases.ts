@@ -1,7 +1,7 @@
 // Cases: NDJSON in (all of a part or nothing), lists and streams out.
 
-import { attributeFaults, caseIdFault } from '../contract/attributes.ts';
 import type { AttributeMap } from '../contract/attributes.ts';
+import { attributeFaults, caseIdFault } from '../contract/attributes.ts';
 import { type Case, caseFileSchema, type UploadAnswer, uploadLimits } from '../contract/cases.ts';
 import type { Actor, Deps } from '../deps.ts';
 import { type InputFault, ProblemError } from '../errors.ts';
@@ -75,7 +75,7 @@ async function readLines(lines: AsyncIterable<NumberedLine>, attributes: Attribu
   const seen = new Map<string, number>();
   const faults: InputFault[] = [];
   const batches: string[] = [];
-  let batch: string[] = [];
+  const batch: string[] = [];
   for await (const { line, text } of lines) {
     sha256.add(`${text}\n`);
     const read = readLine(text, attributes);
@@ -140,7 +140,10 @@ function readCase(id: string, line: Record<string, unknown>, attributes: Attribu
   if (fault !== undefined) {
     return { fault: { caseId: id, pointer: `/attributes/${fault.name}`, detail: fault.detail } };
   }
-  const files = caseFileSchema.array().max(1000).safeParse(line.files ?? []);
+  const files = caseFileSchema
+    .array()
+    .max(1000)
+    .safeParse(line.files ?? []);
   if (!files.success) {
     const [issue] = files.error.issues;
     const pointer = `/files/${issue.path.join('/')}`;
@@ -156,7 +159,12 @@ export function caseView(row: CaseRow): Case {
 export async function pageOfCases(
   deps: Deps,
   actor: Actor,
-  { dataset, number, after, limit }: { dataset: string; number: number; after?: string; limit: number },
+  {
+    dataset,
+    number,
+    after,
+    limit,
+  }: { dataset: string; number: number; after?: string; limit: number },
 ): Promise<Case[]> {
   const { id: datasetId } = await requireDataset(deps, actor, dataset);
   await requireVersion(deps, { datasetId, number });

@@ -37,11 +37,13 @@ export async function putSplit(
       { errors: faults },
     );
   }
-  const stored = folds.map(({ train, val }, fold): FoldRow => ({
-    fold,
-    train: train.map((id) => ordinals.get(id) as number),
-    val: val.map((id) => ordinals.get(id) as number),
-  }));
+  const stored = folds.map(
+    ({ train, val }, fold): FoldRow => ({
+      fold,
+      train: train.map((id) => ordinals.get(id) as number),
+      val: val.map((id) => ordinals.get(id) as number),
+    }),
+  );
   const sizes = stored.map(({ fold, train, val }) => ({
     fold,
     train: train.length,
@@ -68,7 +70,10 @@ function foldFaults(
   const sideOf = new Map<string, string>();
   for (const side of ['train', 'val'] as const) {
     if (fold[side].length === 0) {
-      faults.push({ pointer: `/${k}/${side}`, detail: `fold ${k} has no cases on its ${side} side` });
+      faults.push({
+        pointer: `/${k}/${side}`,
+        detail: `fold ${k} has no cases on its ${side} side`,
+      });
     }
     fold[side].forEach((id, place) => {
       const before = sideOf.get(id);

@@ -179,7 +179,11 @@ export async function commitVersion(
 // in id order, then of every fold of every split by name, each followed by a newline.
 async function describeDraft(
   tx: Orm,
-  { datasetId, number, attributes }: { datasetId: string; number: number; attributes: AttributeMap },
+  {
+    datasetId,
+    number,
+    attributes,
+  }: { datasetId: string; number: number; attributes: AttributeMap },
 ): Promise<{ digest: string; caseCount: number }> {
   const sha256 = runningSha256();
   sha256.add(`${canonicalize(attributes)}\n`);

@@ -51,7 +51,13 @@ export async function listCases(
 /** Only the named attributes of a page of cases, as arrays in the order of `names`. */
 export async function listCaseColumns(
   orm: Orm,
-  { datasetId, version, after, limit, names }: VersionKey & {
+  {
+    datasetId,
+    version,
+    after,
+    limit,
+    names,
+  }: VersionKey & {
     after: string;
     limit: number;
     names: string[];

@@ -1,8 +1,8 @@
 // What the store needs of a database, whichever driver is behind it. On PGlite never touch the
 // outer handle inside a transaction: it has one connection and would wait for itself.
 
+import { type SQL, sql } from 'drizzle-orm';
 import type { PgDatabase, PgQueryResultHKT } from 'drizzle-orm/pg-core';
-import type { SQL } from 'drizzle-orm';
 
 /** A drizzle handle or transaction on any of the three drivers. */
 // biome-ignore lint/suspicious/noExplicitAny: each driver has its own result type; rows() narrows it
@@ -22,4 +22,9 @@ export type Database = {
 export async function rows<Row>(orm: Orm, query: SQL): Promise<Row[]> {
   const result = (await orm.execute(query)) as unknown as { rows: Row[] };
   return result.rows;
+}
+
+/** Asks the database for one value; throws where it does not answer. */
+export async function ping(orm: Orm): Promise<void> {
+  await orm.execute(sql`select 1`);
 }

@@ -38,6 +38,11 @@ export async function findSnapshot(
   return row;
 }
 
+export async function findSnapshotById(orm: Orm, id: string): Promise<SnapshotRow | undefined> {
+  const [row] = await orm.select().from(snapshots).where(eq(snapshots.id, id));
+  return row;
+}
+
 /** Finds the snapshot that the same inputs made before. */
 export async function findSnapshotByInput(
   orm: Orm,

@@ -25,11 +25,7 @@ export async function insertSplit(
     await tx
       .delete(splits)
       .where(
-        and(
-          eq(splits.datasetId, datasetId),
-          eq(splits.number, version),
-          eq(splits.name, split),
-        ),
+        and(eq(splits.datasetId, datasetId), eq(splits.number, version), eq(splits.name, split)),
       );
     for (const { fold, train, val } of folds) {
       await tx.execute(sql`insert into splits (dataset_id, number, name, fold, train, val)
@@ -48,9 +44,7 @@ export async function listFolds(
   return await orm
     .select({ fold: splits.fold, train: splits.train, val: splits.val })
     .from(splits)
-    .where(
-      and(eq(splits.datasetId, datasetId), eq(splits.number, version), eq(splits.name, split)),
-    )
+    .where(and(eq(splits.datasetId, datasetId), eq(splits.number, version), eq(splits.name, split)))
     .orderBy(asc(splits.fold));
 }
 

@@ -99,9 +99,7 @@ export async function moveDraftToDiscarded(
       .update(cases)
       .set({ validTo: null })
       .where(and(eq(cases.datasetId, datasetId), eq(cases.validTo, number)));
-    await tx
-      .delete(splits)
-      .where(and(eq(splits.datasetId, datasetId), eq(splits.number, number)));
+    await tx.delete(splits).where(and(eq(splits.datasetId, datasetId), eq(splits.number, number)));
     await tx
       .delete(uploadParts)
       .where(and(eq(uploadParts.datasetId, datasetId), eq(uploadParts.number, number)));

@@ -18,7 +18,12 @@ export type TestApp = {
   token: string;
   logged: { level: string; message: string; fields?: Record<string, unknown> }[];
   /** Sends a request as the admin; a plain object body is sent as JSON. */
-  send: (method: string, path: string, body?: unknown, headers?: Record<string, string>) => Promise<Response>;
+  send: (
+    method: string,
+    path: string,
+    body?: unknown,
+    headers?: Record<string, string>,
+  ) => Promise<Response>;
   /** The same, answering status and parsed body. */
   call: <Body = any>(
     method: string,

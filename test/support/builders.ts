@@ -23,7 +23,8 @@ export function caseLines(count: number) {
   }));
 }
 
-export const ndjsonOf = (items: unknown[]) => items.map((item) => `${JSON.stringify(item)}\n`).join('');
+export const ndjsonOf = (items: unknown[]) =>
+  items.map((item) => `${JSON.stringify(item)}\n`).join('');
 
 export function foldsOf(ids: string[], count = 5) {
   return Array.from({ length: count }, (_, fold) => ({
@@ -39,7 +40,15 @@ export const rules = {
   sampling: {
     terms: [
       { name: 'rare', kind: 'rarity', by: ['labels'], method: 'inverse-frequency', power: 0.5 },
-      { name: 'sharp', kind: 'quality', attribute: 'quality', from: 0.2, to: 0.8, factorAtFrom: 0.5, factorAtTo: 1 },
+      {
+        name: 'sharp',
+        kind: 'quality',
+        attribute: 'quality',
+        from: 0.2,
+        to: 0.8,
+        factorAtFrom: 0.5,
+        factorAtTo: 1,
+      },
     ],
     floor: 0.2,
     cap: 5,
@@ -68,7 +77,11 @@ export async function committedDataset(
 /** A committed dataset, its rule set, and a snapshot of fold 0. */
 export async function frozenSnapshot(
   test: TestApp,
-  { name = 'phantom', count = 40, ruleDocument = rules as unknown }: { name?: string; count?: number; ruleDocument?: unknown } = {},
+  {
+    name = 'phantom',
+    count = 40,
+    ruleDocument = rules as unknown,
+  }: { name?: string; count?: number; ruleDocument?: unknown } = {},
 ) {
   const dataset = await committedDataset(test, { name, count });
   const ruleSet = { name: 'rare', rules: ruleDocument, reason: 'lesions are rare' };

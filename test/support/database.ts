@@ -6,9 +6,9 @@ import { existsSync, readFileSync, renameSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { readMigrations } from '../../api/node.ts';
+import type { Database } from '../../api/store/database.ts';
 import { applyMigrations } from '../../api/store/migrations.ts';
 import { openPglite } from '../../api/store/open-pglite.ts';
-import type { Database } from '../../api/store/database.ts';
 
 const migrations = readMigrations();
 const key = createHash('sha256').update(JSON.stringify(migrations)).digest('hex').slice(0, 16);

@@ -1,0 +1,73 @@
+// Rule sets of a dataset.
+
+import { createRoute, z } from '@hono/zod-openapi';
+import { addRuleSetSchema, checkRulesSchema, ruleSetSchema } from '../contract/rule-sets.ts';
+import { listQuerySchema, listSchema } from '../contract/shared.ts';
+import type { Deps } from '../deps.ts';
+import { decodeCursor, page } from '../http/paging.ts';
+import { json, jsonBody, problems } from '../http/responses.ts';
+import { router } from '../http/router.ts';
+import { addRuleSet, checkRuleSet, getRuleSet, pageOfRuleSets } from '../services/rule-sets.ts';
+import { datasetParam } from './datasets.ts';
+
+const tags = ['rule sets'];
+const path = '/v1/datasets/{dataset}/rule-sets';
+
+export function ruleSetRoutes(deps: Deps) {
+  return router()
+    .openapi(
+      createRoute({
+        method: 'post',
+        path: `${path}/check`,
+        tags,
+        summary: 'Check rules without storing them',
+        request: { params: datasetParam, body: jsonBody(checkRulesSchema) },
+        responses: { 200: json(z.object({ ok: z.literal(true) }), 'Sound'), ...problems },
+      }),
+      async (c) => {
+        const input = { ...c.req.valid('param'), ...c.req.valid('json') };
+        return c.json(await checkRuleSet(deps, c.get('actor'), input), 200);
+      },
+    )
+    .openapi(
+      createRoute({
+        method: 'post',
+        path,
+        tags,
+        summary: 'Store the next version of a rule set',
+        request: { params: datasetParam, body: jsonBody(addRuleSetSchema) },
+        responses: { 201: json(ruleSetSchema, 'Stored'), ...problems },
+      }),
+      async (c) => {
+        const input = { ...c.req.valid('param'), ...c.req.valid('json') };
+        return c.json(await addRuleSet(deps, c.get('actor'), input), 201);
+      },
+    )
+    .openapi(
+      createRoute({
+        method: 'get',
+        path,
+        tags,
+        summary: 'List rule sets',
+        request: { params: datasetParam, query: listQuerySchema },
+        responses: { 200: json(listSchema(ruleSetSchema), 'A page'), ...problems },
+      }),
+      async (c) => {
+        const { limit, cursor } = c.req.valid('query');
+        const query = { ...c.req.valid('param'), after: decodeCursor(cursor), limit: limit + 1 };
+        const items = await pageOfRuleSets(deps, c.get('actor'), query);
+        return c.json(page(items, { limit, keyOf: (item) => item.id, show: (i) => i }), 200);
+      },
+    )
+    .openapi(
+      createRoute({
+        method: 'get',
+        path: `${path}/{ruleSet}`,
+        tags,
+        summary: 'Read a rule set by id, name@version, or name (its newest version)',
+        request: { params: datasetParam.extend({ ruleSet: z.string() }) },
+        responses: { 200: json(ruleSetSchema, 'The rule set'), ...problems },
+      }),
+      async (c) => c.json(await getRuleSet(deps, c.get('actor'), c.req.valid('param')), 200),
+    );
+}

@@ -1,0 +1,181 @@
+// What-if, freezing, and reading snapshots in three formats.
+
+import { createRoute, z } from '@hono/zod-openapi';
+import { listQuerySchema, listSchema } from '../contract/shared.ts';
+import {
+  drawsQuerySchema,
+  explanationSchema,
+  freezeSchema,
+  snapshotCaseSchema,
+  snapshotSchema,
+  whatIfAnswerSchema,
+  whatIfSchema,
+} from '../contract/snapshots.ts';
+import type { Deps } from '../deps.ts';
+import { acceptedFormat } from '../http/negotiation.ts';
+import { decodeCursor, page } from '../http/paging.ts';
+import { json, jsonBody, problems } from '../http/responses.ts';
+import { router } from '../http/router.ts';
+import { ndjson } from '../http/streams.ts';
+import { replayDraws } from '../services/snapshots/draws.ts';
+import { explainSnapshotCase } from '../services/snapshots/explain.ts';
+import { freezeSnapshot, whatIf } from '../services/snapshots/freeze.ts';
+import { getSnapshot, pageOfSnapshots, snapshotCases } from '../services/snapshots/read.ts';
+import { datasetParam } from './datasets.ts';
+import { snapshotAnswer, snapshotFormats } from './snapshot-formats.ts';
+
+const tags = ['snapshots'];
+const snapshotParam = z.object({ snapshot: z.string() });
+const immutable = { 'cache-control': 'private, max-age=31536000, immutable' };
+
+export function snapshotRoutes(deps: Deps) {
+  const routes = router();
+  makingRoutes(deps, routes);
+  readingRoutes(deps, routes);
+  streamingRoutes(deps, routes);
+  return routes;
+}
+
+function makingRoutes(deps: Deps, routes: ReturnType<typeof router>): void {
+  routes.openapi(
+    createRoute({
+      method: 'post',
+      path: '/v1/datasets/{dataset}/what-if',
+      tags,
+      summary: 'Everything a snapshot would say; nothing is stored',
+      request: { params: datasetParam, body: jsonBody(whatIfSchema) },
+      responses: { 200: json(whatIfAnswerSchema, 'What it would say'), ...problems },
+    }),
+    async (c) => {
+      const input = { ...c.req.valid('param'), ...c.req.valid('json') };
+      return c.json(await whatIf(deps, c.get('actor'), input), 200);
+    },
+  );
+  routes.openapi(
+    createRoute({
+      method: 'post',
+      path: '/v1/datasets/{dataset}/snapshots',
+      tags,
+      summary: 'Freeze a snapshot; the same inputs give the same snapshot',
+      request: { params: datasetParam, body: jsonBody(freezeSchema) },
+      responses: {
+        201: json(snapshotSchema, 'Frozen now'),
+        200: json(snapshotSchema, 'These inputs were frozen before'),
+        ...problems,
+      },
+    }),
+    async (c) => {
+      const input = { ...c.req.valid('param'), ...c.req.valid('json') };
+      const { snapshot, created } = await freezeSnapshot(deps, c.get('actor'), input);
+      return created ? c.json(snapshot, 201) : c.json(snapshot, 200);
+    },
+  );
+}
+
+function readingRoutes(deps: Deps, routes: ReturnType<typeof router>): void {
+  routes.openapi(
+    createRoute({
+      method: 'get',
+      path: '/v1/datasets/{dataset}/snapshots',
+      tags,
+      summary: 'List the snapshots of a dataset',
+      request: { params: datasetParam, query: listQuerySchema },
+      responses: { 200: json(listSchema(snapshotSchema), 'A page'), ...problems },
+    }),
+    async (c) => {
+      const { limit, cursor } = c.req.valid('query');
+      const query = { ...c.req.valid('param'), after: decodeCursor(cursor), limit: limit + 1 };
+      const items = await pageOfSnapshots(deps, c.get('actor'), query);
+      return c.json(page(items, { limit, keyOf: (item) => item.id, show: (i) => i }), 200);
+    },
+  );
+  routes.openapi(
+    createRoute({
+      method: 'get',
+      path: '/v1/snapshots/{snapshot}',
+      tags,
+      summary: 'Read a snapshot by id or digest',
+      request: { params: snapshotParam },
+      responses: {
+        200: json(snapshotSchema, 'The snapshot'),
+        304: { description: 'Unchanged' },
+        ...problems,
+      },
+    }),
+    async (c) => {
+      const snapshot = await getSnapshot(deps, c.get('actor'), c.req.valid('param').snapshot);
+      const etag = `"${snapshot.digest}"`;
+      c.header('etag', etag);
+      c.header('cache-control', immutable['cache-control']);
+      if (c.req.header('if-none-match') === etag) return c.body(null, 304);
+      return c.json(snapshot, 200);
+    },
+  );
+  routes.openapi(
+    createRoute({
+      method: 'get',
+      path: '/v1/snapshots/{snapshot}/cases/{caseId}',
+      tags,
+      summary: 'Explain one case: every term and factor, recomputed and checked',
+      request: { params: snapshotParam.extend({ caseId: z.string() }) },
+      responses: { 200: json(explanationSchema, 'The explanation'), ...problems },
+    }),
+    async (c) => c.json(await explainSnapshotCase(deps, c.get('actor'), c.req.valid('param')), 200),
+  );
+}
+
+function streamingRoutes(deps: Deps, routes: ReturnType<typeof router>): void {
+  routes.openapi(
+    createRoute({
+      method: 'get',
+      path: '/v1/snapshots/{snapshot}/cases',
+      tags,
+      summary: 'Stream the cases of a snapshot in digest order: NDJSON, CSV or one JSON document',
+      request: { params: snapshotParam },
+      responses: {
+        200: {
+          description: 'The cases',
+          content: {
+            'application/x-ndjson': { schema: snapshotCaseSchema },
+            'text/csv': { schema: z.string() },
+            'application/json': { schema: z.object({ digest: z.string() }) },
+          },
+        },
+        ...problems,
+      },
+    }),
+    async (c) => {
+      const format = acceptedFormat(c, [...snapshotFormats]);
+      const snapshot = await getSnapshot(deps, c.get('actor'), c.req.valid('param').snapshot);
+      const headers = { etag: `"${snapshot.digest}"`, ...immutable, vary: 'accept' };
+      const cases = snapshotCases(deps, snapshot.id);
+      return (await snapshotAnswer({ format, snapshot, cases, headers })) as never;
+    },
+  );
+  routes.openapi(
+    createRoute({
+      method: 'get',
+      path: '/v1/snapshots/{snapshot}/draws',
+      tags,
+      summary: "Replay an epoch's draws; the ledger digest is in Counterweight-Ledger-Digest",
+      request: { params: snapshotParam, query: drawsQuerySchema },
+      responses: {
+        200: {
+          description: 'A case id a line, in plan order',
+          content: { 'application/x-ndjson': { schema: z.string() } },
+        },
+        ...problems,
+      },
+    }),
+    async (c) => {
+      const query = { ...c.req.valid('param'), ...c.req.valid('query') };
+      const { ids, ledgerDigest } = await replayDraws(deps, c.get('actor'), query);
+      const headers = { 'counterweight-ledger-digest': ledgerDigest };
+      return (await ndjson(asyncItems(ids), headers)) as never;
+    },
+  );
+}
+
+async function* asyncItems<Item>(items: Item[]): AsyncGenerator<Item> {
+  yield* items;
+}

@@ -1,0 +1,113 @@
+// Reading a snapshot: its facts, its cases as a stream, the numbers that draws are made from.
+
+import type { Snapshot, SnapshotCase } from '../../contract/snapshots.ts';
+import type { Actor, Deps } from '../../deps.ts';
+import { ProblemError } from '../../errors.ts';
+import { listCaseIds } from '../../store/cases.ts';
+import { findRuleSetById } from '../../store/rule-sets.ts';
+import {
+  findSnapshot,
+  findSnapshotById,
+  listSnapshotChunks,
+  listSnapshots,
+  type SnapshotRow,
+  type SnapshotVectors,
+} from '../../store/snapshots.ts';
+import { requireDataset } from '../datasets.ts';
+
+/** The stored row of an id or digest in the actor's workspace; throws `not-found`. */
+export async function requireSnapshot(deps: Deps, actor: Actor, key: string): Promise<SnapshotRow> {
+  const row = await findSnapshot(deps.database.orm, { workspaceId: actor.workspaceId, key });
+  if (row === undefined) {
+    throw new ProblemError(
+      'not-found',
+      `There is no snapshot "${key}" in this workspace. Name one by id or by digest (sha256:...).`,
+    );
+  }
+  return row;
+}
+
+export async function snapshotView(deps: Deps, row: SnapshotRow): Promise<Snapshot> {
+  const orm = deps.database.orm;
+  const ruleSet = await findRuleSetById(orm, { datasetId: row.datasetId, id: row.ruleSetId });
+  const parent = row.parentId === null ? undefined : await findSnapshotById(orm, row.parentId);
+  return {
+    id: row.id,
+    digest: row.digest,
+    dataset: row.header.dataset,
+    version: row.version,
+    ruleSet: `${ruleSet?.name}@${ruleSet?.version}`,
+    header: row.header,
+    diagnostics: row.diagnostics,
+    excluded: row.excluded,
+    createdAt: row.createdAt.toISOString(),
+    createdBy: row.createdBy,
+    reason: row.reason,
+    parent: parent?.digest ?? null,
+  };
+}
+
+export async function getSnapshot(deps: Deps, actor: Actor, key: string): Promise<Snapshot> {
+  return await snapshotView(deps, await requireSnapshot(deps, actor, key));
+}
+
+export async function pageOfSnapshots(
+  deps: Deps,
+  actor: Actor,
+  { dataset, after, limit }: { dataset: string; after?: string; limit: number },
+): Promise<Snapshot[]> {
+  const { id: datasetId } = await requireDataset(deps, actor, dataset);
+  const found = await listSnapshots(deps.database.orm, { datasetId, after, limit });
+  return await Promise.all(found.map((row) => snapshotView(deps, row)));
+}
+
+async function* chunksWithIds(
+  deps: Deps,
+  row: SnapshotRow,
+): AsyncGenerator<SnapshotVectors & { ids: string[] }> {
+  for await (const chunk of listSnapshotChunks(deps.database.orm, row.id)) {
+    const { datasetId, version } = row;
+    const ids = await listCaseIds(deps.database.orm, {
+      datasetId,
+      version,
+      ordinals: chunk.ordinals,
+    });
+    yield { ...chunk, ids };
+  }
+}
+
+/** Every case of a snapshot in digest order, read a chunk at a time. */
+export async function* snapshotCases(deps: Deps, snapshotId: string): AsyncGenerator<SnapshotCase> {
+  const row = await requireById(deps, snapshotId);
+  for await (const chunk of chunksWithIds(deps, row)) {
+    for (let k = 0; k < chunk.ids.length; k++) {
+      yield {
+        id: chunk.ids[k],
+        targetUnits: String(chunk.targetUnits[k]),
+        drawUnits: String(chunk.drawUnits[k]),
+        lossFactor: chunk.lossFactors[k],
+        score: chunk.scores[k],
+      };
+    }
+  }
+}
+
+export type DrawTable = { digest: string; ids: string[]; drawUnits: Float64Array };
+
+/** What a plan of draws is made from: ids in digest order and their draw units. */
+export async function drawTable(deps: Deps, snapshotId: string): Promise<DrawTable> {
+  const row = await requireById(deps, snapshotId);
+  const ids: string[] = [];
+  const drawUnits = new Float64Array(row.header.caseCount);
+  for await (const chunk of chunksWithIds(deps, row)) {
+    drawUnits.set(chunk.drawUnits, ids.length);
+    for (const id of chunk.ids) ids.push(id);
+  }
+  return { digest: row.digest, ids, drawUnits };
+}
+
+async function requireById(deps: Deps, snapshotId: string): Promise<SnapshotRow> {
+  const row = await findSnapshotById(deps.database.orm, snapshotId);
+  if (row === undefined) throw new ProblemError('not-found', 'The snapshot is not stored.');
+  return row;
+}

@@ -1,0 +1,72 @@
+// The workerd entry: a database handle per request, closed after the answer has been sent, because
+// a socket of one request may not be used by another there. Launching from workerd goes through
+// engines that answer over HTTP; a local child process is a Node launcher.
+
+import { createApp } from './app.ts';
+import type { Deps, Log } from './deps.ts';
+import { readTargets } from './env.ts';
+import { ProblemError } from './errors.ts';
+import { bootstrapAdmin } from './services/access.ts';
+import { reconcileJobs } from './services/jobs/reconcile.ts';
+import type { Database } from './store/database.ts';
+import { openNeon } from './store/open-neon.ts';
+
+type Bindings = {
+  DATABASE_URL?: string;
+  CW_ADMIN_TOKEN?: string;
+  CW_TARGETS?: string;
+  CW_PUBLIC_URL?: string;
+  CW_VERSION?: string;
+};
+
+type Context = { waitUntil: (work: Promise<unknown>) => void };
+
+const log: Log = (level, message, fields = {}) => {
+  const cause = fields.cause instanceof Error ? fields.cause.message : undefined;
+  console.log(JSON.stringify({ level, message, ...fields, cause }));
+};
+
+function requestDeps(env: Bindings, database: Database): Deps {
+  return {
+    database,
+    now: () => new Date(),
+    randomBytes: (count) => crypto.getRandomValues(new Uint8Array(count)),
+    targets: readTargets(env.CW_TARGETS ?? '[]', (path) => {
+      throw new Error(`workerd reads no files: give ${path} as JSON`);
+    }),
+    launcherOf: async (target) => {
+      throw new ProblemError(
+        'launcher-failed',
+        `Target "${target.name}" (${target.engine}) cannot be reached from this deployment; use the Node deployment.`,
+      );
+    },
+    publicUrl: env.CW_PUBLIC_URL ?? '',
+    version: env.CW_VERSION ?? 'unknown',
+    log,
+  };
+}
+
+// Without a database the service still describes itself; /health then answers 503.
+function openDatabase(env: Bindings): Database {
+  return openNeon({ url: env.DATABASE_URL ?? 'postgres://nobody@database.invalid/none' });
+}
+
+export default {
+  async fetch(request: Request, env: Bindings, context: Context): Promise<Response> {
+    const database = openDatabase(env);
+    const deps = requestDeps(env, database);
+    try {
+      return await createApp(deps).fetch(request, env);
+    } finally {
+      context.waitUntil(database.close());
+    }
+  },
+
+  async scheduled(_event: unknown, env: Bindings, context: Context): Promise<void> {
+    const database = openDatabase(env);
+    const deps = requestDeps(env, database);
+    const tick = bootstrapAdmin(deps, env.CW_ADMIN_TOKEN).then(() => reconcileJobs(deps));
+    context.waitUntil(tick.finally(() => database.close()));
+    await tick;
+  },
+};

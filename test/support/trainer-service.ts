@@ -1,0 +1,143 @@
+// The service's side of the trainer protocol, from memory, for tests of a trainer. Every body is
+// checked against the contract, every ledger range against a replay of its plan.
+
+import { serve } from '@hono/node-server';
+import {
+  type Finish,
+  finishSchema,
+  type LedgerRange,
+  type Metric,
+  type Report,
+  type ReportAnswer,
+  reportAnswerSchema,
+  reportSchema,
+  type SnapshotDocument,
+  type TrainerCase,
+  trainerCaseSchema,
+  trainerJobSchema,
+} from '../../api/contract/trainer.ts';
+import { ledgerRange, planEpoch, verifySnapshot } from '../../trainer/sampler.ts';
+
+export type JobInput = {
+  id: string;
+  attempt?: number;
+  seed: number;
+  settings: Record<string, unknown>;
+  labels: Record<string, number>;
+  channels: Record<string, string>;
+  groups?: string[];
+};
+
+export type TrainerServiceOptions = {
+  job: JobInput;
+  snapshots: [SnapshotDocument, ...SnapshotDocument[]];
+  cases: TrainerCase[];
+  /** Decides the answer to a newly stored report; the default never stops and never switches. */
+  answer?: (report: Report) => Partial<ReportAnswer>;
+};
+
+export type TrainerService = ReturnType<typeof createTrainerService>;
+
+/** A service for one job; `fetch` answers without a network, `listen` with one. */
+export function createTrainerService(options: TrainerServiceOptions) {
+  const { job, snapshots, cases } = options;
+  const state = {
+    token: 'attempt-token',
+    reports: [] as Report[],
+    finished: null as Finish | null,
+    revoked: false,
+    /** How many requests from now on meet a network error; 'until told' with Infinity. */
+    away: 0,
+    requests: 0,
+    answer: options.answer ?? (() => ({})),
+  };
+  const answers = new Map<number, ReportAnswer>();
+
+  const takeReport = async (request: Request): Promise<Response> => {
+    if (state.revoked) return problem(409, 'another attempt of this job has begun');
+    const parsed = reportSchema.safeParse(await request.json());
+    if (!parsed.success) return problem(422, parsed.error.message);
+    const { sequence } = parsed.data;
+    if (!answers.has(sequence)) {
+      const faulty = (parsed.data.ledger ?? []).find((range) => !isReplayed(range));
+      if (faulty) return problem(422, `ledger mismatch in epoch ${faulty.epoch}`);
+      state.reports.push(parsed.data);
+      const more = state.answer(parsed.data);
+      answers.set(sequence, reportAnswerSchema.parse({ accepted: true, stop: false, ...more }));
+    }
+    return Response.json(answers.get(sequence));
+  };
+
+  const isReplayed = (range: LedgerRange): boolean => {
+    const document = snapshots.find(({ digest }) => digest === range.snapshot);
+    if (!document) return false;
+    const snapshot = verifySnapshot(document, range.snapshot);
+    const plan = planEpoch(snapshot, job.seed, range.epoch, Number(job.settings.drawsPerEpoch));
+    const { epoch, from, draws } = range;
+    return (
+      ledgerRange({ epoch, snapshot: range.snapshot, plan, from, draws }).digest === range.digest
+    );
+  };
+
+  const readJob = (): Response => {
+    const { digest, header } = snapshots[0];
+    const nextSequence = Math.max(-1, ...answers.keys()) + 1;
+    const body = { attempt: 1, groups: [], monitors: {}, ...job, snapshot: { digest, header } };
+    trainerJobSchema.parse(body);
+    return Response.json({ ...body, nextSequence });
+  };
+
+  const answer = async (request: Request): Promise<Response> => {
+    const { pathname, searchParams } = new URL(request.url);
+    if (request.headers.get('authorization') !== `Bearer ${state.token}`) {
+      return problem(401, 'unknown token');
+    }
+    if (pathname === '/v1/trainer/job') return readJob();
+    if (pathname === '/v1/trainer/snapshot') {
+      const wanted = searchParams.get('digest') ?? snapshots[0].digest;
+      const found = snapshots.find(({ digest }) => digest === wanted);
+      return found ? Response.json(found) : problem(404, `no snapshot ${wanted}`);
+    }
+    if (pathname === '/v1/trainer/cases') {
+      const lines = cases.map((line) => JSON.stringify(trainerCaseSchema.parse(line)));
+      return new Response(`${lines.join('\n')}\n`);
+    }
+    if (pathname === '/v1/trainer/reports') return await takeReport(request);
+    if (pathname === '/v1/trainer/finish') {
+      if (state.revoked) return problem(409, 'another attempt of this job has begun');
+      state.finished = finishSchema.parse(await request.json());
+      return Response.json({ accepted: true });
+    }
+    return problem(404, pathname);
+  };
+
+  const fetchReply = async (input: string | URL | Request, init?: RequestInit) => {
+    state.requests += 1;
+    if (state.away > 0) {
+      state.away -= 1;
+      throw new TypeError('fetch failed');
+    }
+    return await answer(new Request(input, init));
+  };
+  return {
+    state,
+    fetch: fetchReply as typeof fetch,
+    metrics: (name: string): Metric[] =>
+      state.reports.flatMap((report) => report.metrics.filter((metric) => metric.name === name)),
+    ledger: (): LedgerRange[] => state.reports.flatMap((report) => report.ledger ?? []),
+    log: (): string => state.reports.map((report) => report.log ?? '').join(''),
+    listen: (port = 0) =>
+      new Promise<{ address: string; close: () => void }>((resolve) => {
+        const server = serve({ fetch: answer, port, hostname: '127.0.0.1' }, (info) =>
+          resolve({ address: `http://127.0.0.1:${info.port}`, close: () => server.close() }),
+        );
+      }),
+  };
+}
+
+function problem(status: number, detail: string): Response {
+  return Response.json(
+    { type: 'about:blank', title: 'refused', status, detail },
+    { status, headers: { 'content-type': 'application/problem+json' } },
+  );
+}
