@@ -51,15 +51,23 @@ function openDatabase(env: Bindings): Database {
   return openNeon({ url: env.DATABASE_URL ?? 'postgres://nobody@database.invalid/none' });
 }
 
+// A streamed answer still reads from the database after fetch has returned.
+function closedAfter(response: Response, close: () => void): Response {
+  if (response.body === null) {
+    close();
+    return response;
+  }
+  const ended = new TransformStream<Uint8Array, Uint8Array>();
+  response.body.pipeTo(ended.writable).catch(() => undefined).finally(close);
+  return new Response(ended.readable, response);
+}
+
 export default {
   async fetch(request: Request, env: Bindings, context: Context): Promise<Response> {
     const database = openDatabase(env);
     const deps = requestDeps(env, database);
-    try {
-      return await createApp(deps).fetch(request, env);
-    } finally {
-      context.waitUntil(database.close());
-    }
+    const response = await createApp(deps).fetch(request, env);
+    return closedAfter(response, () => context.waitUntil(database.close()));
   },
 
   async scheduled(_event: unknown, env: Bindings, context: Context): Promise<void> {

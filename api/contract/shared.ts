@@ -15,7 +15,9 @@ export const reasonSchema = z
   .min(1, 'say why: a reason is required where a change can alter what a model learns')
   .max(2000);
 
-export const digestSchema = z.string().regex(/^sha256:[0-9a-f]{64}$/, 'a digest is sha256:<64 hex>');
+export const digestSchema = z
+  .string()
+  .regex(/^sha256:[0-9a-f]{64}$/, 'a digest is sha256:<64 hex>');
 
 export const foldSchema = z.union([z.int().min(0).max(1000), z.literal('all')]);
 export type Fold = z.infer<typeof foldSchema>;

@@ -142,7 +142,11 @@ export const explanationSchema = z
 export const drawsQuerySchema = z.object({
   seed: z.coerce.number().int().min(0).max(Number.MAX_SAFE_INTEGER),
   epoch: z.coerce.number().int().min(0),
-  draws: z.coerce.number().int().min(1).max(2 ** 26),
+  draws: z.coerce
+    .number()
+    .int()
+    .min(1)
+    .max(2 ** 26),
   from: z.coerce.number().int().min(0).optional(),
   count: z.coerce.number().int().min(0).optional(),
 });

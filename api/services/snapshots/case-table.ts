@@ -27,7 +27,7 @@ export async function loadCaseTable(
       if (members !== null && !members.has(ordinal)) continue;
       table.ids.push(caseId);
       table.ordinals.push(ordinal);
-      key.names.forEach((name, k) => columns[name].push(values[k] ?? undefined));
+      for (const [k, name] of key.names.entries()) columns[name].push(values[k] ?? undefined);
     }
     if (page.length < pageSize) break;
     after = page[page.length - 1].caseId;
