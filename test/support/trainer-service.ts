@@ -72,8 +72,9 @@ export function createTrainerService(options: TrainerServiceOptions) {
     const document = snapshots.find(({ digest }) => digest === range.snapshot);
     if (!document) return false;
     const snapshot = verifySnapshot(document, range.snapshot);
-    const plan = planEpoch(snapshot, job.seed, range.epoch, Number(job.settings.drawsPerEpoch));
     const { epoch, from, draws } = range;
+    const drawsPerEpoch = Number(job.settings.drawsPerEpoch);
+    const plan = planEpoch(snapshot, { seed: job.seed, epoch, drawsPerEpoch });
     return (
       ledgerRange({ epoch, snapshot: range.snapshot, plan, from, draws }).digest === range.digest
     );
