@@ -24,7 +24,7 @@ export async function replayDraws(
       `The plan has ${draws} draws; from ${from} there are ${Math.max(0, draws - from)}, not ${count}.`,
     );
   }
-  const plan = drawPlan({ digest, ids, drawUnits, seed, epoch, drawsPerEpoch: draws });
+  const plan = drawPlan({ digest, drawUnits, seed, epoch, drawsPerEpoch: draws });
   const drawn = Array.from(plan.subarray(from, from + count), (place) => ids[place]);
   return { ids: drawn, ledgerDigest: ledgerDigest(drawn) };
 }

@@ -34,7 +34,7 @@ export async function resolveFold(
   const key = { datasetId: dataset.id, number: version };
   const row = await requireVersion(deps, key, 'committed');
   const attributes = row.attributes ?? dataset.attributes;
-  const names = [...attributesRead(rules)].sort();
+  const names = [...attributesRead(rules, attributes)].sort();
   const undeclared = names.find((name) => attributes[name] === undefined);
   if (undeclared !== undefined) {
     throw new ProblemError(

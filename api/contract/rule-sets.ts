@@ -1,0 +1,159 @@
+// The rule document of METHOD.md section 3. Unknown keys are refused: a misspelt one that was
+// ignored would make another snapshot than was asked for.
+
+import { z } from 'zod';
+import { nameSchema, reasonSchema } from './shared.ts';
+
+const termName = z.string().min(1).max(100);
+const expression = z.string().min(1).max(4_000);
+const attribute = z.string().min(1).max(100);
+const positive = z.number().positive();
+const notNegative = z.number().min(0);
+
+export const matchTermSchema = z.strictObject({
+  name: termName,
+  kind: z.literal('match'),
+  when: expression,
+  factor: notNegative,
+  otherwise: notNegative.default(1),
+});
+
+export const formulaTermSchema = z.strictObject({
+  name: termName,
+  kind: z.literal('formula'),
+  expression,
+});
+
+const binsSchema = z.strictObject({
+  attribute,
+  bins: z
+    .array(z.number())
+    .min(1)
+    .max(100)
+    .refine(
+      (edges) => edges.every((edge, k) => k === 0 || edge > edges[k - 1]),
+      'bin edges must rise',
+    ),
+});
+
+export const rarityTermSchema = z
+  .strictObject({
+    name: termName,
+    kind: z.literal('rarity'),
+    by: z
+      .array(z.union([attribute, binsSchema]))
+      .min(1)
+      .max(10),
+    method: z.enum(['inverse-frequency', 'effective-number']),
+    power: notNegative.max(10).optional(),
+    beta: z.number().min(0).lt(1).optional(),
+    smoothing: notNegative.default(0),
+  })
+  .refine((term) => term.method !== 'inverse-frequency' || term.power !== undefined, {
+    path: ['power'],
+    message: 'inverse-frequency needs a power, for instance 0.5',
+  })
+  .refine((term) => term.method !== 'effective-number' || term.beta !== undefined, {
+    path: ['beta'],
+    message: 'effective-number needs a beta, for instance 0.99',
+  });
+
+export const qualityTermSchema = z
+  .strictObject({
+    name: termName,
+    kind: z.literal('quality'),
+    attribute,
+    from: z.number(),
+    to: z.number(),
+    factorAtFrom: notNegative,
+    factorAtTo: notNegative,
+  })
+  .refine((term) => term.from < term.to, { path: ['to'], message: 'to must be above from' });
+
+export const difficultyTermSchema = z.strictObject({
+  name: termName,
+  kind: z.literal('difficulty'),
+  attribute,
+  measure: z.enum(['dice', 'loss']),
+  power: notNegative.max(10),
+  clipPercentile: z.number().min(0).max(100).default(95),
+});
+
+export const termSchema = z.discriminatedUnion('kind', [
+  matchTermSchema,
+  formulaTermSchema,
+  rarityTermSchema,
+  qualityTermSchema,
+  difficultyTermSchema,
+]);
+export type Term = z.output<typeof termSchema>;
+export type TermKind = Term['kind'];
+export type TermOf<Kind extends TermKind> = Extract<Term, { kind: Kind }>;
+
+const namedOnce = (terms: { name: string }[]) =>
+  new Set(terms.map((term) => term.name)).size === terms.length;
+const termsSchema = z
+  .array(termSchema)
+  .max(50)
+  .default([])
+  .refine(namedOnce, 'two terms of one list have the same name');
+
+const samplingSchema = z.strictObject({
+  terms: termsSchema,
+  temper: positive.max(10).default(1),
+  floor: positive.max(1, 'the floor is above 0 and at most 1').default(0.2),
+  cap: z.number().min(1, 'the cap is at least 1').max(1e6).default(5),
+});
+
+export const scheduleSchema = z.strictObject({
+  kind: z.literal('ramp'),
+  epochs: z.int().min(1),
+  stages: z.int().min(1).max(1000).default(10),
+});
+
+export const adaptiveSchema = z.strictObject({
+  everyEpochs: z.int().min(1),
+  attribute,
+  momentum: z.number().min(0).max(1),
+  minEvidence: z.int().min(1),
+  maxShift: positive.max(1).default(0.2),
+});
+
+export const ruleDocumentSchema = z
+  .strictObject({
+    exclude: z
+      .array(z.strictObject({ name: termName, when: expression }))
+      .max(50)
+      .default([])
+      .refine(namedOnce, 'two exclusions have the same name'),
+    groups: z.array(attribute).max(20).default([]),
+    target: z.strictObject({ terms: termsSchema }).prefault({}),
+    sampling: samplingSchema.prefault({}),
+    correction: z.strictObject({ strength: z.number().min(0).max(1).default(1) }).prefault({}),
+    schedule: scheduleSchema.nullable().default(null),
+    adaptive: adaptiveSchema.nullable().default(null),
+  })
+  .meta({ id: 'Rules', description: 'METHOD.md section 3' });
+export type RuleDocument = z.output<typeof ruleDocumentSchema>;
+export type RuleDocumentInput = z.input<typeof ruleDocumentSchema>;
+
+export const checkRulesSchema = z.strictObject({ rules: ruleDocumentSchema });
+export const addRuleSetSchema = z.strictObject({
+  name: nameSchema,
+  rules: ruleDocumentSchema,
+  reason: reasonSchema,
+});
+
+export const ruleSetSchema = z
+  .object({
+    id: z.string(),
+    name: z.string(),
+    version: z.int(),
+    digest: z.string(),
+    rules: ruleDocumentSchema,
+    reason: z.string(),
+    createdAt: z.string(),
+    createdBy: z.string(),
+  })
+  .meta({ id: 'RuleSet' });
+export type RuleSet = z.output<typeof ruleSetSchema>;
