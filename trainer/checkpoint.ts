@@ -105,6 +105,15 @@ export async function writeCheckpoint(
   return { name: `checkpoint-${name}`, path: fileNames[name], sha256, bytes: bytes.length };
 }
 
+/** Of everything that changes the numbers of a run: a checkpoint made with another is not used. */
+export function fingerprintOf(settings: Record<string, unknown>): string {
+  const { features, patch, epochs, drawsPerEpoch, batchSize, learningRate } = settings;
+  const { channelCount, classCount, seed } = settings;
+  const drawn = [epochs, drawsPerEpoch, batchSize, learningRate, seed];
+  const text = JSON.stringify([features, patch, channelCount, classCount, ...drawn]);
+  return createHash('sha256').update(text).digest('hex');
+}
+
 /** Whole file or none: written to a temporary name, flushed to disk, renamed. */
 export async function writeAtomically(path: string, bytes: Uint8Array | string): Promise<void> {
   await mkdir(dirname(path), { recursive: true });

@@ -1,7 +1,10 @@
 // Validation: uniform, over whole volumes, never weighted (METHOD.md section 9). Dice is the mean
 // over cases of each case's Dice, as in nnU-Net; a class absent from both says nothing of a case.
 
-import type { Metric } from '../api/contract/trainer.ts';
+import type { Metric, TrainerCase } from '../api/contract/trainer.ts';
+import type { LoadedCase } from './data.ts';
+import type { Learner } from './learner.ts';
+import { groupKeys } from './settings.ts';
 
 export type Counts = { predicted: number; truth: number; both: number };
 export type Dice = Record<string, number | null>;
@@ -72,6 +75,24 @@ export function volumeLoss(
   let dice = 0;
   for (let k = 1; k < classCount; k += 1) dice += (2 * both[k]! + 1e-5) / (sum[k]! + 1e-5);
   return entropy / truth.length + 1 - dice / (classCount - 1);
+}
+
+/** Predicts a whole volume by overlapping windows and counts; `learner` is not trained by it. */
+export async function evaluateCase(
+  image: LoadedCase,
+  line: TrainerCase,
+  learner: Pick<Learner, 'classCount' | 'predictVolume'>,
+): Promise<CaseResult> {
+  const { classCount } = learner;
+  const probabilities = await learner.predictVolume(image);
+  const predicted = likeliestClasses(probabilities, classCount);
+  return {
+    id: line.id,
+    groups: groupKeys(line),
+    scoreDecile: line.scoreDecile,
+    loss: volumeLoss(probabilities, image.labels, classCount),
+    counts: countVoxels(predicted, image.labels, classCount),
+  };
 }
 
 /** Figures of one validation round; `classNames` has the background first. */

@@ -19,6 +19,14 @@ export type Figures = {
   caseLosses: () => CaseLoss[];
 };
 
+/** The metrics of one step. */
+export function stepMetrics(result: StepResult, at: { step: number; epoch: number }): Metric[] {
+  return [
+    { name: 'loss', value: result.loss, ...at },
+    { name: 'gradientNorm', value: result.gradientNorm, ...at },
+  ];
+}
+
 /** Accumulates the steps of (a part of) an epoch; `decileOf` is a case's score decile, or null. */
 export function createFigures(decileOf: (id: string) => number | null): Figures {
   const cases = new Map<string, { sum: number; seen: number }>();

@@ -71,7 +71,7 @@ export function connectService(options: ServiceOptions): Service {
       body: JSON.stringify(body),
     });
   return {
-    readJob: async () => trainerJobSchema.parse(await (await ask('/v1/trainer/job')).json()),
+    readJob: async () => readJob(await (await ask('/v1/trainer/job')).json()),
     readSnapshot: async (digest) => {
       const path = `/v1/trainer/snapshot?digest=${encodeURIComponent(digest)}`;
       const answer = await ask(path, { headers: { accept: 'application/json' } });
@@ -89,6 +89,13 @@ export function connectService(options: ServiceOptions): Service {
       await post('/v1/trainer/finish', body);
     },
   };
+}
+
+function readJob(body: unknown): TrainerJob {
+  const parsed = trainerJobSchema.safeParse(body);
+  if (parsed.success) return parsed.data;
+  const faults = parsed.error.issues.map(({ path, message }) => `${path.join('.')}: ${message}`);
+  throw new TrainerError(`the job cannot be run: ${faults.join('; ')}`, exitCodes.configuration);
 }
 
 async function askPatiently(

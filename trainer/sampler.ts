@@ -3,7 +3,7 @@
 
 import { createHash } from 'node:crypto';
 import type { LedgerRange, SnapshotDocument } from '../api/contract/trainer.ts';
-import { snapshotDigest } from '../api/weights/digest.ts';
+import { compareIds, snapshotDigest } from '../api/weights/digest.ts';
 import { drawPlan } from '../api/weights/draws.ts';
 import { ledgerDigest } from '../api/weights/ledger.ts';
 import { TrainerError } from './settings.ts';
@@ -20,7 +20,8 @@ const wholeUnits = 2n ** 52n;
 
 /** Refuses a fetched snapshot unless its sums are 2^52 and its digest is the one asked for. */
 export function verifySnapshot(document: SnapshotDocument, digest: string): Snapshot {
-  const { header, cases } = document;
+  const { header } = document;
+  const cases = document.cases.toSorted((a, b) => compareIds(a.id, b.id));
   const ids = cases.map((line) => line.id);
   const table = {
     ids,
@@ -50,7 +51,7 @@ export function planEpoch(
   { digest, ids, drawUnits }: Snapshot,
   { seed, epoch, drawsPerEpoch }: { seed: number; epoch: number; drawsPerEpoch: number },
 ): string[] {
-  const plan = drawPlan({ digest, ids, drawUnits, seed, epoch, drawsPerEpoch });
+  const plan = drawPlan({ digest, drawUnits, seed, epoch, drawsPerEpoch });
   return Array.from(plan, (place) => ids[place]!);
 }
 

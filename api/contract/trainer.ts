@@ -2,39 +2,21 @@
 // Both trainers and the service are written against these schemas; names are fixed by API.md.
 
 import { z } from 'zod';
+import { channelsSchema, labelsSchema } from './datasets.ts';
 import { monitorsSchema, settingsSchema } from './settings.ts';
+import { digestSchema } from './shared.ts';
+import { snapshotHeaderSchema } from './snapshots.ts';
 
 const wholeNumber = z.int().min(0);
 const caseId = z.string().min(1).max(200);
 const hex64 = z.string().regex(/^[0-9a-f]{64}$/);
 const units = z.string().regex(/^(0|[1-9][0-9]{0,15})$/);
 
-/** `sha256:` and 64 lower-case hex digits. */
-export const digestSchema = z.string().regex(/^sha256:[0-9a-f]{64}$/);
-
 /** SHA-256 of a file as people write it: with or without `sha256:`; read as bare lower-case hex. */
 export const fileHashSchema = z
   .string()
   .regex(/^(sha256:)?[0-9a-fA-F]{64}$/)
   .transform((text) => text.slice(-64).toLowerCase());
-
-/** The header that the snapshot digest covers (METHOD.md section 5): exactly these keys. */
-export const snapshotHeaderSchema = z.strictObject({
-  format: z.literal(1),
-  dataset: z.string().min(1),
-  datasetVersionDigest: z.string().min(1),
-  split: z.string().min(1),
-  fold: z.union([wholeNumber, z.literal('all')]),
-  ruleSetDigest: z.string().min(1),
-  floor: z.number(),
-  cap: z.number(),
-  temper: z.number(),
-  strength: z.number(),
-  caseCount: z.int().min(1),
-  parentDigest: z.string().nullable(),
-  evidenceDigest: z.string().nullable(),
-  cause: z.enum(['rules', 'ramp', 'adaptive', 'revert']),
-});
 
 /** One line of `GET /v1/trainer/snapshot`, in digest order; units are decimal strings of 2^52. */
 export const snapshotCaseSchema = z.looseObject({
@@ -44,14 +26,6 @@ export const snapshotCaseSchema = z.looseObject({
   lossFactor: z.number().nonnegative(),
   score: z.number().nullable().optional(),
 });
-
-/** `labels` of nnU-Net's dataset.json: name to value; a list of values is a region. */
-export const labelsSchema = z.record(
-  z.string().min(1),
-  z.union([wholeNumber, z.array(wholeNumber).min(1)]),
-);
-/** `channel_names` of nnU-Net's dataset.json: "0", "1" ... to a name. */
-export const channelsSchema = z.record(z.string().regex(/^[0-9]+$/), z.string());
 
 /** Answer of `GET /v1/trainer/job`. `nextSequence` is one more than the last report stored. */
 export const trainerJobSchema = z.looseObject({
@@ -177,7 +151,6 @@ export const finishSchema = z.strictObject({
   error: z.string().max(10_000).optional(),
 });
 
-export type SnapshotHeader = z.output<typeof snapshotHeaderSchema>;
 export type SnapshotCase = z.output<typeof snapshotCaseSchema>;
 export type SnapshotDocument = z.output<typeof snapshotDocumentSchema>;
 export type TrainerJob = z.output<typeof trainerJobSchema>;
