@@ -1,15 +1,7 @@
 // What one epoch's steps add up to: the metrics of its end and the mean loss of every case drawn.
 
 import type { CaseLoss, Metric } from '../api/contract/trainer.ts';
-
-/** Of one step: `loss` is weighted, `caseLosses` are not; a skipped step changed no parameter. */
-export type StepResult = {
-  loss: number;
-  caseLosses: ArrayLike<number>;
-  gradientNorm: number;
-  clipped: boolean;
-  skipped: boolean;
-};
+import type { StepResult } from './step.ts';
 
 type Step = StepResult & { ids: string[]; learningRate: number; seconds: number };
 

@@ -14,7 +14,8 @@ import {
 } from './evaluate.ts';
 import { createFigures, type Figures, stepMetrics } from './figures.ts';
 import { checkpointOf, closeRange, finish, finishFailed } from './finish.ts';
-import { createLearner, type Learner, startBackend } from './learner.ts';
+import { createLearner, type Learner } from './learner.ts';
+import { polyDecay } from './optimizer.ts';
 import {
   type Clock,
   connectService,
@@ -34,6 +35,7 @@ import {
   resolveSettings,
   TrainerError,
 } from './settings.ts';
+import { chooseBackend } from './tensorflow/backend.ts';
 
 /** What a run takes from outside; `signal` aborts for a clean stop, as SIGTERM does. */
 export type Surroundings = {
@@ -85,6 +87,7 @@ export async function train(around: Surroundings): Promise<number> {
     return await finishFailed({ around, service, reporter, run, error });
   } finally {
     reporter?.close();
+    run?.learner.dispose();
   }
 }
 
@@ -102,8 +105,8 @@ async function prepare(given: Pick<Run, 'around' | 'service' | 'reporter' | 'job
   }
   const settings = resolveSettings(job, environment.backend);
   const classes = classNames(job.labels);
-  const backend = await startBackend(settings.backend);
-  say(`job ${job.id}, attempt ${job.attempt}, backend ${backend}`);
+  const backend = await chooseBackend({ wanted: settings.backend, log: say });
+  say(`job ${job.id}, attempt ${job.attempt}, backend ${backend.name}`);
   const snapshot = await fetchSnapshot(service, job.snapshot.digest);
   say(`snapshot ${snapshot.digest}: ${snapshot.ids.length} cases, digest and sums verified`);
   const lines = await service.readCases();
@@ -120,7 +123,7 @@ async function prepare(given: Pick<Run, 'around' | 'service' | 'reporter' | 'job
     channelCount: Object.keys(job.channels).length,
     classCount: classes.length,
   };
-  const learner = await createLearner({ ...size, features, seed: job.seed, backend });
+  const learner = createLearner({ ...size, features, seed: job.seed, backend: backend.name });
   say(`levels of ${features.join(', ')} channels, patch ${patch.join(' x ')}`);
   const fingerprint = fingerprintOf({ ...settings, ...size, seed: job.seed });
   const progress = startOfRun(job, fingerprint);
@@ -161,8 +164,8 @@ async function trainEpoch(run: Run): Promise<void> {
     const ids = plan.slice(position, position + batchSize);
     const batch = await cases.cutBatch({ ids, patch: learner.patch, seed, epoch, position });
     const lossFactors = ids.map(run.snapshot.lossFactorOf);
-    const learningRate = settings.learningRate * (1 - progress.step / settings.steps) ** 0.9;
-    const result = await learner.step({ ...batch, lossFactors, learningRate });
+    const learningRate = polyDecay(settings.learningRate, progress.step, settings.steps);
+    const result = learner.step({ ...batch, lossFactors, learningRate });
     const seconds = (now() - startedAt) / 1000;
     progress.drawsDone += ids.length;
     progress.step += 1;

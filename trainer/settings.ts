@@ -98,8 +98,8 @@ export function resolveSettings(job: TrainerJob, flag: BackendChoice | null): Re
   const features = network?.features ?? [8, 16, 32];
   const stepsPerEpoch = rest.drawsPerEpoch / rest.batchSize;
   const divisor = 2 ** (features.length - 1);
-  if (patch?.some((size) => size > 1 && size % divisor !== 0)) {
-    refuse(`settings.patch: sizes other than 1 must be multiples of ${divisor} for this network`);
+  if (patch?.some((size, axis) => size % divisor !== 0 && !(axis === 0 && size === 1))) {
+    refuse(`settings.patch: sizes (but a depth of 1) must be multiples of ${divisor}`);
   }
   return {
     ...rest,
@@ -142,7 +142,7 @@ export function defaultPatch(shapes: Size[], levels: number): Size {
   const side = (axis: number): number => {
     const sorted = shapes.map((shape) => shape[axis]!).sort((a, b) => a - b);
     const median = sorted[Math.floor(sorted.length / 2)]!;
-    if (median === 1) return 1;
+    if (axis === 0 && median === 1) return 1;
     const most = Math.max(divisor, Math.floor(64 / divisor) * divisor);
     return Math.min(most, Math.max(divisor, Math.round(median / divisor) * divisor));
   };
