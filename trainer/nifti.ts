@@ -1,0 +1,126 @@
+// NIfTI in and out. Volumes are [z, y, x] in C order, which is the file's own order because x runs
+// fastest there; spacings are millimetres in the same order.
+
+import { readFile, writeFile } from 'node:fs/promises';
+import { promisify } from 'node:util';
+import { gunzip, gzip } from 'node:zlib';
+import * as nifti from 'nifti-reader-js';
+
+export type Size = [number, number, number];
+
+export type Volume = {
+  data: Float32Array;
+  /** [z, y, x] in voxels. */
+  shape: Size;
+  /** [z, y, x] in mm. */
+  spacing: Size;
+};
+
+const unzip = promisify(gunzip);
+const zip = promisify(gzip);
+
+type Reader = { bytes: number; read: (view: DataView, at: number, little: boolean) => number };
+
+// The datatype codes of the NIfTI-1 standard.
+const readers: Record<number, Reader> = {
+  2: { bytes: 1, read: (view, at) => view.getUint8(at) },
+  4: { bytes: 2, read: (view, at, little) => view.getInt16(at, little) },
+  8: { bytes: 4, read: (view, at, little) => view.getInt32(at, little) },
+  16: { bytes: 4, read: (view, at, little) => view.getFloat32(at, little) },
+  64: { bytes: 8, read: (view, at, little) => view.getFloat64(at, little) },
+  256: { bytes: 1, read: (view, at) => view.getInt8(at) },
+  512: { bytes: 2, read: (view, at, little) => view.getUint16(at, little) },
+  768: { bytes: 4, read: (view, at, little) => view.getUint32(at, little) },
+  1024: { bytes: 8, read: (view, at, little) => Number(view.getBigInt64(at, little)) },
+  1280: { bytes: 8, read: (view, at, little) => Number(view.getBigUint64(at, little)) },
+};
+
+async function fileBytes(path: string): Promise<Uint8Array> {
+  const bytes = await readFile(path);
+  if (bytes[0] !== 0x1f || bytes[1] !== 0x8b) return bytes;
+  try {
+    return await unzip(bytes);
+  } catch (cause) {
+    throw new Error(
+      `${path}: the gzip data is damaged or cut short (${(cause as Error).message})`,
+      {
+        cause,
+      },
+    );
+  }
+}
+
+/** Reads a 3D volume. Throws an Error that names the file and what is wrong with it. */
+export async function readVolume(path: string): Promise<Volume> {
+  return parseVolume(await fileBytes(path), path);
+}
+
+/** A volume from the (unzipped) bytes of a NIfTI file; `path` is for messages. */
+export function parseVolume(bytes: Uint8Array, path: string): Volume {
+  const buffer = bytes.buffer.slice(
+    bytes.byteOffset,
+    bytes.byteOffset + bytes.byteLength,
+  ) as ArrayBuffer;
+  if (!nifti.isNIFTI(buffer)) throw new Error(`${path}: this is not a NIfTI file`);
+  const header = nifti.readHeader(buffer);
+  const { dims, pixDims, datatypeCode, littleEndian } = header;
+  const extra = dims.slice(4, dims[0] + 1).filter((length) => length > 1);
+  if (extra.length > 0) {
+    throw new Error(
+      `${path}: the image has ${dims[0]} dimensions (${dims.slice(1, dims[0] + 1).join(' x ')}); one volume of 3 is read`,
+    );
+  }
+  const shape = [dims[3], dims[2], dims[1]].map((length) => Math.max(1, length)) as Size;
+  const reader = readers[datatypeCode];
+  if (reader === undefined) throw new Error(`${path}: data of type ${datatypeCode} is not read`);
+  const count = shape[0] * shape[1] * shape[2];
+  const offset = Math.floor(header.vox_offset);
+  if (buffer.byteLength < offset + count * reader.bytes) {
+    throw new Error(`${path}: the file ends before its ${count} voxels do`);
+  }
+  const view = new DataView(buffer, offset);
+  const slope = Number.isFinite(header.scl_slope) && header.scl_slope !== 0 ? header.scl_slope : 1;
+  const shift = Number.isFinite(header.scl_inter) && header.scl_slope !== 0 ? header.scl_inter : 0;
+  const data = new Float32Array(count);
+  for (let k = 0; k < count; k++)
+    data[k] = reader.read(view, k * reader.bytes, littleEndian) * slope + shift;
+  const spacing = [pixDims[3], pixDims[2], pixDims[1]].map((mm) => Math.abs(mm) || 1) as Size;
+  return { data, shape, spacing };
+}
+
+export type StoredAs = 'uint8' | 'float32';
+
+/** Writes a .nii.gz volume; the same volume gives the same bytes. */
+export async function writeVolume(
+  path: string,
+  volume: Volume,
+  type: StoredAs = 'float32',
+): Promise<void> {
+  await writeFile(path, await zip(volumeBytes(volume, type), { level: 6 }));
+}
+
+/** The bytes of a single-file NIfTI-1 image, little endian. */
+export function volumeBytes({ data, shape, spacing }: Volume, type: StoredAs): Uint8Array {
+  const width = type === 'uint8' ? 1 : 4;
+  const bytes = new Uint8Array(352 + data.length * width);
+  const view = new DataView(bytes.buffer);
+  view.setInt32(0, 348, true);
+  const dims = [3, shape[2], shape[1], shape[0], 1, 1, 1, 1];
+  for (const [k, length] of dims.entries()) view.setInt16(40 + 2 * k, length, true);
+  view.setInt16(70, type === 'uint8' ? 2 : 16, true);
+  view.setInt16(72, 8 * width, true);
+  const pixDims = [1, spacing[2], spacing[1], spacing[0], 0, 0, 0, 0];
+  for (const [k, mm] of pixDims.entries()) view.setFloat32(76 + 4 * k, mm, true);
+  view.setFloat32(108, 352, true);
+  view.setFloat32(112, 1, true);
+  view.setUint8(123, 2); // millimetres
+  view.setInt16(254, 1, true); // sform
+  for (let row = 0; row < 3; row++)
+    view.setFloat32(280 + 16 * row + 4 * row, pixDims[row + 1], true);
+  bytes.set([0x6e, 0x2b, 0x31, 0], 344); // "n+1"
+  for (let k = 0; k < data.length; k++) {
+    if (type === 'uint8') view.setUint8(352 + k, data[k]);
+    else view.setFloat32(352 + 4 * k, data[k], true);
+  }
+  return bytes;
+}
