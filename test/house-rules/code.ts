@@ -128,7 +128,7 @@ const machinePath = new RegExp(
   `(?<![\\w.~})-])/(${['work', 'root', 'home', 'Users'].join('|')})(?![\\w-])`,
 );
 const registryHost = new RegExp(
-  ['registry\\.(npmjs|yarnpkg|npmmirror)', '"resolved": "', '^\\s*registry\\s*='].join('|'),
+  ['registry\\.(npmjs|yarnpkg|npmmirror)', '"resolved" *: *"', '^\\s*registry\\s*='].join('|'),
 );
 
 const addresses: Rule = {
@@ -156,7 +156,7 @@ const testFiles: Rule = {
       .filter(({ path }) => isCode(path))
       .flatMap((file) => {
         if (testFile.test(file.path)) return [];
-        if (/([._-](test|spec)\.[a-z]+|__tests__)/.test(file.path)) {
+        if (/([._](test|spec)\.[a-z]+|__tests__)/.test(file.path)) {
           return [{ path: file.path, line: 1, detail: 'would never run: test/**/*.test.ts' }];
         }
         const imported = importsOf(file)
@@ -164,7 +164,8 @@ const testFiles: Rule = {
             from === 'node:test' ? true : from === 'vitest' && names.some(isTestName),
           )
           .map(({ line }) => line);
-        const called = findNodes(file, 'CallExpression')
+        const inTests = file.path.startsWith('test/');
+        const called = (inTests ? findNodes(file, 'CallExpression') : [])
           .filter(({ node }) => isTestName(nameOf(node.callee)))
           .map(({ node }) => lineAt(file.text, node.start));
         return [...new Set([...imported, ...called])].map((line) => ({
