@@ -4,8 +4,8 @@
 import * as tf from '@tensorflow/tfjs';
 import type { Checkpoint, NamedTensors } from './checkpoint.ts';
 import { createNetwork } from './network.ts';
+import type { Size } from './nifti.ts';
 import { createOptimizer } from './optimizer.ts';
-import type { Size } from './settings.ts';
 import { type StepResult, trainStep } from './step.ts';
 
 /** Voxels of `count` patches, [count, depth, height, width, channel], and their classes. */
@@ -18,8 +18,10 @@ export type Learner = {
   classCount: number;
   parameterCount: number;
   step: (input: Batch & { lossFactors: number[]; learningRate: number }) => StepResult;
-  /** Class probabilities [count, depth, height, width, class] of patches. */
-  probabilities: (images: Float32Array) => Promise<Float32Array>;
+  /** What sizes of windows must be multiples of. */
+  divisors: Size;
+  /** Class probabilities [depth, height, width, class] of one window of any fitting size. */
+  probabilities: (image: Float32Array, size: Size) => Promise<Float32Array>;
   state: () => Pick<Checkpoint, 'parameters' | 'optimizer'>;
   load: (state: Pick<Checkpoint, 'parameters' | 'optimizer'>) => void;
   dispose: () => void;
@@ -38,11 +40,8 @@ export function createLearner(given: {
   const shape = { channels: channelCount, classes: classCount, features, seed };
   const network = createNetwork({ ...shape, deep: patch[0] > 1 });
   const optimizer = createOptimizer(network.parameters);
-  const patchVoxels = patch[0] * patch[1] * patch[2];
-  const imagesOf = (values: Float32Array): tf.Tensor5D => {
-    const count = values.length / (patchVoxels * channelCount);
-    return tf.tensor5d(values, [count, ...patch, channelCount]);
-  };
+  const tensorOf = (values: Float32Array, count: number, size: Size): tf.Tensor5D =>
+    tf.tensor5d(values, [count, ...size, channelCount]);
   return {
     backend,
     patch,
@@ -50,15 +49,16 @@ export function createLearner(given: {
     classCount,
     parameterCount: network.parameterCount,
     step: ({ lossFactors, learningRate, ...batch }) => {
-      const images = imagesOf(batch.images);
+      const images = tensorOf(batch.images, lossFactors.length, patch);
       const labels = tf.tensor4d(batch.labels, [lossFactors.length, ...patch], 'int32');
       const result = trainStep({ network, optimizer, images, labels, lossFactors, learningRate });
       tf.dispose([images, labels]);
       return result;
     },
-    probabilities: async (values) => {
+    divisors: network.divisors,
+    probabilities: async (image, size) => {
       const flat = tf.tidy(() =>
-        tf.softmax(network.logits(imagesOf(values)).reshape([-1, classCount])),
+        tf.softmax(network.logits(tensorOf(image, 1, size)).reshape([-1, classCount])),
       );
       const probabilities = await flat.data<'float32'>();
       flat.dispose();

@@ -110,7 +110,10 @@ async function prepare(given: Pick<Run, 'around' | 'service' | 'reporter' | 'job
   const snapshot = await fetchSnapshot(service, job.snapshot.digest);
   say(`snapshot ${snapshot.digest}: ${snapshot.ids.length} cases, digest and sums verified`);
   const lines = await service.readCases();
-  const cases = openCases({ lines, labels: job.labels, dataPath: environment.dataPath });
+  const channelCount = Object.keys(job.channels).length;
+  const classCount = classes.length;
+  const { dataPath } = environment;
+  const cases = openCases({ lines, dataPath, channelCount, classCount });
   cases.mustHave(snapshot.ids);
   await cases.checkFiles((done, count) => {
     if (done % 100 === 0 || done === count) say(`${done} of ${count} files have their SHA-256`);
@@ -118,13 +121,9 @@ async function prepare(given: Pick<Run, 'around' | 'service' | 'reporter' | 'job
   });
   const { features } = settings;
   const patch = settings.patch ?? defaultPatch(await cases.trainingShapes(50), features.length);
-  const size = {
-    patch,
-    channelCount: Object.keys(job.channels).length,
-    classCount: classes.length,
-  };
+  const size = { patch, channelCount, classCount };
   const learner = createLearner({ ...size, features, seed: job.seed, backend: backend.name });
-  say(`levels of ${features.join(', ')} channels, patch ${patch.join(' x ')}`);
+  say(`${learner.parameterCount} parameters, patch ${patch.join(' x ')}`);
   const fingerprint = fingerprintOf({ ...settings, ...size, seed: job.seed });
   const progress = startOfRun(job, fingerprint);
   const fresh = { evaluation: null, open: null, skippedInARow: 0 };

@@ -6,6 +6,7 @@ import type { LedgerRange, SnapshotDocument } from '../api/contract/trainer.ts';
 import { compareIds, snapshotDigest } from '../api/weights/digest.ts';
 import { drawPlan } from '../api/weights/draws.ts';
 import { ledgerDigest } from '../api/weights/ledger.ts';
+import { philoxWords, type RandomWords } from '../api/weights/philox.ts';
 import { TrainerError } from './settings.ts';
 
 /** Cases in digest order; units are whole numbers out of 2^52, exact as doubles. */
@@ -67,23 +68,9 @@ export function ledgerRange(given: {
   return { epoch, snapshot, from, draws, digest: ledgerDigest(plan.slice(from, from + draws)) };
 }
 
-/** Uniform numbers in [0, 1) that belong to one draw alone, so that a resumed run repeats them. */
-export function drawStream(seed: number, epoch: number, position: number): () => number {
-  const text = `counterweight/patches/1|${seed}|${epoch}|${position}`;
+/** Random words that belong to one draw alone, so that a resumed run repeats its patch. */
+export function drawStream(draw: { seed: number; epoch: number; position: number }): RandomWords {
+  const text = `counterweight/patches/1|${draw.seed}|${draw.epoch}|${draw.position}`;
   const key = createHash('sha256').update(text).digest();
-  let [a, b, c, d] = [0, 4, 8, 12].map((at) => key.readUInt32LE(at)) as [
-    number,
-    number,
-    number,
-    number,
-  ];
-  return () => {
-    // sfc32, by Chris Doty-Humphrey (PractRand)
-    const sum = (((a + b) >>> 0) + d) >>> 0;
-    d = (d + 1) >>> 0;
-    a = (b ^ (b >>> 9)) >>> 0;
-    b = (c + (c << 3)) >>> 0;
-    c = (((c << 21) | (c >>> 11)) + sum) >>> 0;
-    return sum / 4294967296;
-  };
+  return philoxWords([key.readUInt32LE(0), key.readUInt32LE(4)]);
 }

@@ -3,6 +3,7 @@
 
 import { type Settings, settingsSchema } from '../api/contract/settings.ts';
 import type { TrainerCase, TrainerJob } from '../api/contract/trainer.ts';
+import type { Size } from './nifti.ts';
 
 /** What the process ends with. */
 export const exitCodes = { done: 0, failed: 1, configuration: 64, revoked: 75, stopped: 143 };
@@ -64,8 +65,6 @@ function readBackendFlag(flags: string[]): BackendChoice | null {
   }
   return chosen;
 }
-
-export type Size = [number, number, number];
 
 /** Settings with the trainer's own defaults filled in; only `patch` may wait for the data. */
 export type ResolvedSettings = Omit<Settings, 'learningRate' | 'network' | 'patch'> & {

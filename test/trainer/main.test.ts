@@ -122,7 +122,8 @@ test('a run reports metrics, a replayable ledger and a summary, and leaves check
   expect(seen).toBe(18);
   const { outcome, summary, artifacts } = service.state.finished!;
   expect(outcome).toBe('succeeded');
-  expect(summary).toMatchObject({ steps: 9, seconds: 9, backend: 'cpu' });
+  expect(summary).toMatchObject({ steps: 9, backend: 'cpu' });
+  expect(summary.seconds).toBeGreaterThanOrEqual(9);
   expect(Object.keys(summary.dice!)).toEqual(['blob', 'mean']);
   expect(artifacts!.map(({ name }) => name)).toEqual(['checkpoint-latest', 'checkpoint-best']);
   expect(service.log()).toContain('digest and sums verified');

@@ -105,10 +105,10 @@ test.each<[string, (document: SnapshotDocument) => void, string]>([
   expect(() => verifySnapshot(document, vectors.snapshots[last]!.digest)).toThrow(reason);
 });
 
-test('a draw has its own stream of uniform numbers, the same every time', () => {
+test('a draw has its own stream of random words, the same every time', () => {
   const take = (seed: number, epoch: number, position: number) => {
-    const next = drawStream(seed, epoch, position);
-    return Array.from({ length: 1000 }, () => next());
+    const random = drawStream({ seed, epoch, position });
+    return Array.from({ length: 1000 }, () => random.word() / 2 ** 32);
   };
   expect(take(1, 2, 3)).toEqual(take(1, 2, 3));
   const streams = [take(1, 2, 3), take(1, 2, 4), take(1, 3, 3), take(2, 2, 3)];
@@ -116,6 +116,5 @@ test('a draw has its own stream of uniform numbers, the same every time', () => 
   for (const numbers of streams) {
     const mean = numbers.reduce((sum, value) => sum + value, 0) / numbers.length;
     expect(Math.abs(mean - 0.5)).toBeLessThan(0.05);
-    expect(numbers.every((value) => value >= 0 && value < 1)).toBe(true);
   }
 });

@@ -1,0 +1,132 @@
+// The cases of a job on this machine: their files checked, loaded when needed, and cut into batches.
+// Everything random about a patch comes from the stream of its draw.
+
+import { existsSync } from 'node:fs';
+import { isAbsolute, join, normalize, sep } from 'node:path';
+import type { TrainerCase } from '../api/contract/trainer.ts';
+import { augmentPatch } from './augment.ts';
+import { type CasePaths, caseCache, fileSha256, type LoadedCase, loadCase } from './data.ts';
+import type { Batch } from './learner.ts';
+import type { Size } from './nifti.ts';
+import { cutPatch, forcedForeground } from './patches.ts';
+import { drawStream } from './sampler.ts';
+import { TrainerError } from './settings.ts';
+
+export type Cases = {
+  /** Validation side, in the order of the service. */
+  validation: TrainerCase[];
+  scoreDecile: (id: string) => number | null;
+  load: (id: string) => Promise<LoadedCase>;
+  /** Refuses a snapshot with a case that the job has no files for. */
+  mustHave: (ids: string[]) => void;
+  /** Compares every file with its SHA-256; `tell` hears of each and may stop the run. */
+  checkFiles: (tell: (done: number, count: number) => Promise<void>) => Promise<void>;
+  /** Shapes of at most that many training cases. */
+  trainingShapes: (most: number) => Promise<Size[]>;
+  /** Patches of drawn cases; the first of them is draw `position` of the epoch's plan. */
+  cutBatch: (drawn: {
+    ids: string[];
+    patch: Size;
+    seed: number;
+    epoch: number;
+    position: number;
+  }) => Promise<Batch>;
+};
+
+const cacheBytes = 2 ** 30;
+
+/** The cases of `lines`, whose files lie under `dataPath`. */
+export function openCases(given: {
+  lines: TrainerCase[];
+  dataPath: string;
+  channelCount: number;
+  classCount: number;
+}): Cases {
+  const { lines, dataPath, channelCount, classCount } = given;
+  const values = new Set(Array.from({ length: classCount }, (_, value) => value));
+  const byId = new Map(lines.map((line) => [line.id, line]));
+  const load = caseCache(
+    (id) => loadCase({ ...pathsOf(byId.get(id)!, { dataPath, channelCount }), values }),
+    cacheBytes,
+  );
+  return {
+    validation: lines.filter(({ side }) => side === 'val'),
+    scoreDecile: (id) => byId.get(id)?.scoreDecile ?? null,
+    load,
+    mustHave: (ids) => {
+      const missing = ids.filter((id) => byId.get(id)?.side !== 'train');
+      if (missing.length === 0) return;
+      const some = missing.slice(0, 5).join(', ');
+      throw new TrainerError(
+        `the snapshot draws ${missing.length} cases that are not on the training side: ${some}`,
+      );
+    },
+    checkFiles: (tell) => checkFiles(lines, { dataPath, channelCount }, tell),
+    trainingShapes: async (most) => {
+      const training = lines.filter(({ side }) => side === 'train').slice(0, most);
+      const shapes: Size[] = [];
+      for (const { id } of training) shapes.push((await load(id)).shape);
+      return shapes;
+    },
+    cutBatch: async ({ ids, patch, seed, epoch, position }) => {
+      const voxels = patch[0] * patch[1] * patch[2];
+      const images = new Float32Array(ids.length * voxels * channelCount);
+      const labels = new Int32Array(ids.length * voxels);
+      for (const [place, id] of ids.entries()) {
+        const loaded = await load(id);
+        const random = drawStream({ seed, epoch, position: position + place });
+        const cut = { loaded, patch, random, forceForeground: forcedForeground(random) };
+        const one = cutPatch(cut);
+        augmentPatch(one, patch, random);
+        images.set(one.image, place * voxels * channelCount);
+        labels.set(one.labels, place * voxels);
+      }
+      return { images, labels };
+    },
+  };
+}
+
+type Where = { dataPath: string; channelCount: number };
+
+/** Images by their `_0000` number and the label under labelsTr; throws naming what is missing. */
+function pathsOf(line: TrainerCase, { dataPath, channelCount }: Where): Omit<CasePaths, 'values'> {
+  const paths = line.files.map(({ path }) => path);
+  const label = paths.find((path) => path.split('/').includes('labelsTr'));
+  const images = Array.from({ length: channelCount }, (_, channel) => {
+    const ending = new RegExp(`_${String(channel).padStart(4, '0')}\\.[A-Za-z.]+$`);
+    return paths.find((path) => path !== label && ending.test(path));
+  });
+  if (label === undefined || images.includes(undefined)) {
+    throw new TrainerError(
+      `case ${line.id} needs ${channelCount} images (_0000 ...) and a label under labelsTr, but has ${paths.join(', ') || 'no files'}`,
+    );
+  }
+  const under = (path: string) => join(dataPath, path);
+  return { id: line.id, images: images.map((path) => under(path!)), label: under(label) };
+}
+
+async function checkFiles(
+  lines: TrainerCase[],
+  where: Where,
+  tell: (done: number, count: number) => Promise<void>,
+): Promise<void> {
+  const files = lines.flatMap((line) => line.files.map((file) => ({ ...file, id: line.id })));
+  for (const { path, id } of files) {
+    const inside = normalize(path);
+    if (isAbsolute(path) || inside === '..' || inside.startsWith(`..${sep}`)) {
+      throw new TrainerError(`case ${id}: the path ${path} leads out of CW_DATA`);
+    }
+  }
+  for (const line of lines) pathsOf(line, where);
+  for (const [place, { path, sha256, id }] of files.entries()) {
+    const whole = join(where.dataPath, path);
+    if (!existsSync(whole)) throw new TrainerError(`case ${id}: ${path} is not in CW_DATA`);
+    const found = await fileSha256(whole);
+    if (found !== sha256) {
+      throw new TrainerError(
+        `case ${id}: ${path} is another file than the data set's: its SHA-256 is ${found}, not ${sha256}`,
+      );
+    }
+    await tell(place + 1, files.length);
+  }
+}
