@@ -1,4 +1,4 @@
-// The cases of a job on this machine: their files checked, loaded when needed, and cut into batches.
+// The cases of a job on this machine: files checked, loaded when needed, cut into batches.
 // Everything random about a patch comes from the stream of its draw.
 
 import { existsSync } from 'node:fs';
@@ -98,7 +98,8 @@ function pathsOf(line: TrainerCase, { dataPath, channelCount }: Where): Omit<Cas
   });
   if (label === undefined || images.includes(undefined)) {
     throw new TrainerError(
-      `case ${line.id} needs ${channelCount} images (_0000 ...) and a label under labelsTr, but has ${paths.join(', ') || 'no files'}`,
+      `case ${line.id} needs ${channelCount} images (_0000 ...) and a label under labelsTr, ` +
+        `but has ${paths.join(', ') || 'no files'}`,
     );
   }
   const under = (path: string) => join(dataPath, path);
@@ -124,7 +125,8 @@ async function checkFiles(
     const found = await fileSha256(whole);
     if (found !== sha256) {
       throw new TrainerError(
-        `case ${id}: ${path} is another file than the data set's: its SHA-256 is ${found}, not ${sha256}`,
+        `case ${id}: ${path} is another file than the data set's: ` +
+          `its SHA-256 is ${found}, not ${sha256}`,
       );
     }
     await tell(place + 1, files.length);

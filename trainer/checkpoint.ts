@@ -1,5 +1,5 @@
-// Checkpoints in a format of our own: "CWCKPT1\n", header length (u32 LE), header JSON, padding to 8
-// bytes, float32 LE tensors. Written beside the target and renamed, so none is ever half there.
+// Checkpoints in a format of our own: "CWCKPT1\n", header length (u32 LE), header JSON, padding to
+// 8 bytes, float32 LE tensors. Written beside the target and renamed, so none is half there.
 
 import { createHash } from 'node:crypto';
 import { existsSync } from 'node:fs';
@@ -12,7 +12,7 @@ const magic = 'CWCKPT1\n';
 export type NamedTensor = { shape: number[]; data: Float32Array };
 export type NamedTensors = Record<string, NamedTensor>;
 
-/** Where a run stands. `drawsDone` is the position in the plan of `epoch`; `ledger` the last range. */
+/** Where a run stands. `drawsDone` is the position in the plan of `epoch`; `ledger` the last. */
 export type Progress = {
   job: string;
   seed: number;

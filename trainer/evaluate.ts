@@ -126,7 +126,7 @@ export async function predictVolume(loaded: LoadedCase, learner: Predictor): Pro
   return sum;
 }
 
-/** A Gaussian over a window's axis with deviation an eighth of it, as in nnU-Net, never under 0.01. */
+/** A Gaussian over a window's axis, deviation an eighth of it as in nnU-Net, never under 0.01. */
 function centredBell(length: number): Float32Array {
   return Float32Array.from({ length }, (_, at) =>
     Math.max(0.01, Math.exp(-0.5 * ((at + 0.5 - length / 2) / (length / 8)) ** 2)),

@@ -1,5 +1,5 @@
-// How a run ends: done, failed, stopped or revoked. A stop leaves a checkpoint and its ledger behind,
-// a revoked attempt nothing: another one may be writing already.
+// How a run ends: done, failed, stopped or revoked. A stop leaves a checkpoint and its ledger
+// behind, a revoked attempt nothing: another one may be writing already.
 
 import type { Artifact, Summary } from '../api/contract/trainer.ts';
 import { type Checkpoint, checkpointArtifact, writeCheckpoint } from './checkpoint.ts';

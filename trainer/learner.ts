@@ -3,13 +3,15 @@
 
 import * as tf from '@tensorflow/tfjs';
 import type { Checkpoint, NamedTensors } from './checkpoint.ts';
-import { createNetwork } from './network.ts';
+import { createNetwork, type Network } from './network.ts';
 import type { Size } from './nifti.ts';
-import { createOptimizer } from './optimizer.ts';
+import { createOptimizer, type Optimizer } from './optimizer.ts';
 import { type StepResult, trainStep } from './step.ts';
 
 /** Voxels of `count` patches, [count, depth, height, width, channel], and their classes. */
 export type Batch = { images: Float32Array; labels: Int32Array };
+
+type State = Pick<Checkpoint, 'parameters' | 'optimizer'>;
 
 export type Learner = {
   backend: string;
@@ -22,8 +24,8 @@ export type Learner = {
   divisors: Size;
   /** Class probabilities [depth, height, width, class] of one window of any fitting size. */
   probabilities: (image: Float32Array, size: Size) => Promise<Float32Array>;
-  state: () => Pick<Checkpoint, 'parameters' | 'optimizer'>;
-  load: (state: Pick<Checkpoint, 'parameters' | 'optimizer'>) => void;
+  state: () => State;
+  load: (state: State) => void;
   dispose: () => void;
 };
 
@@ -64,28 +66,32 @@ export function createLearner(given: {
       flat.dispose();
       return probabilities;
     },
-    state: () => {
-      const { steps, first, second } = optimizer.state();
-      const parameters: NamedTensors = {};
-      const moments: NamedTensors = { steps: { shape: [], data: Float32Array.of(steps) } };
-      network.parameters.forEach(({ name, variable }, i) => {
-        const { shape } = variable;
-        parameters[name] = { shape, data: variable.dataSync<'float32'>().slice() };
-        moments[`first/${name}`] = { shape, data: first[i]!.slice() };
-        moments[`second/${name}`] = { shape, data: second[i]!.slice() };
-      });
-      return { parameters, optimizer: moments };
-    },
-    load: (state) => {
-      for (const { name, variable } of network.parameters) {
-        const { data, shape } = state.parameters[name]!;
-        tf.tidy(() => variable.assign(tf.tensor(data, shape)));
-      }
-      const moments = (list: string) =>
-        network.parameters.map(({ name }) => state.optimizer[`${list}/${name}`]!.data);
-      const steps = state.optimizer.steps!.data[0]!;
-      optimizer.load({ steps, first: moments('first'), second: moments('second') });
-    },
+    state: () => stateOf(network, optimizer),
+    load: (state) => loadState(network, optimizer, state),
     dispose: network.dispose,
   };
+}
+
+function stateOf(network: Network, optimizer: Optimizer): State {
+  const { steps, first, second } = optimizer.state();
+  const parameters: NamedTensors = {};
+  const moments: NamedTensors = { steps: { shape: [], data: Float32Array.of(steps) } };
+  network.parameters.forEach(({ name, variable }, i) => {
+    const { shape } = variable;
+    parameters[name] = { shape, data: variable.dataSync<'float32'>().slice() };
+    moments[`first/${name}`] = { shape, data: first[i].slice() };
+    moments[`second/${name}`] = { shape, data: second[i].slice() };
+  });
+  return { parameters, optimizer: moments };
+}
+
+function loadState(network: Network, optimizer: Optimizer, state: State): void {
+  for (const { name, variable } of network.parameters) {
+    const { data, shape } = state.parameters[name];
+    tf.tidy(() => variable.assign(tf.tensor(data, shape)));
+  }
+  const moments = (list: string) =>
+    network.parameters.map(({ name }) => state.optimizer[`${list}/${name}`].data);
+  const steps = state.optimizer.steps.data[0];
+  optimizer.load({ steps, first: moments('first'), second: moments('second') });
 }

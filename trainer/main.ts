@@ -1,5 +1,5 @@
 // One training job, top to bottom as in METHOD.md: snapshot, plan, draws, factors, ledger, reports.
-// `train` takes time, network and signals as arguments; the last lines call it for the real process.
+// `train` takes time, network and signals as arguments; the last lines call it for the process.
 
 import { pathToFileURL } from 'node:url';
 import type { TrainerJob } from '../api/contract/trainer.ts';

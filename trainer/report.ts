@@ -193,11 +193,9 @@ export function createReporter(options: ReporterOptions): Reporter {
   let waiting: Content = { metrics: [], caseLosses: [], ledger: [] };
   let logText = '';
   let lastSentAt = clock.now();
-  let failed: TrainerError | null = null;
   let stop = false;
-  let underWay: Promise<unknown> | null = null;
 
-  const sendAll = async (): Promise<ReportAnswer> => {
+  const { flush, failure, flushIfIdle } = oneAtATime(async (): Promise<ReportAnswer> => {
     const content = waiting;
     const log = logText;
     waiting = { metrics: [], caseLosses: [], ledger: [] };
@@ -211,11 +209,36 @@ export function createReporter(options: ReporterOptions): Reporter {
       stop ||= answer.stop;
     }
     return answer!;
+  });
+  const endHeartbeat = clock.every(options.heartbeatMs ?? 30_000, flushIfIdle);
+
+  return {
+    add: ({ metrics = [], caseLosses = [], ledger = [], progress }) => {
+      for (const metric of metrics) if (Number.isFinite(metric.value)) waiting.metrics.push(metric);
+      const finite = caseLosses.filter(({ loss }) => Number.isFinite(loss));
+      waiting.caseLosses = waiting.caseLosses.concat(finite);
+      waiting.ledger.push(...ledger);
+      if (progress) waiting.progress = progress;
+      if (clock.now() - lastSentAt >= sendEveryMs) flushIfIdle();
+    },
+    log: (line) => {
+      logText = `${logText}${line}\n`.slice(-logTail);
+    },
+    flush,
+    failure,
+    stopAsked: () => stop,
+    close: endHeartbeat,
   };
+}
+
+/** One call of `send` at a time; the first failure is kept, and nothing is sent after it. */
+function oneAtATime(send: () => Promise<ReportAnswer>) {
+  let failed: TrainerError | null = null;
+  let underWay: Promise<unknown> | null = null;
   const flush = async (): Promise<ReportAnswer> => {
     while (underWay) await underWay.catch(() => {});
     if (failed) throw failed;
-    const sending = sendAll();
+    const sending = send();
     underWay = sending;
     try {
       return await sending;
@@ -226,27 +249,10 @@ export function createReporter(options: ReporterOptions): Reporter {
       underWay = null;
     }
   };
-  const sendInBackground = () => {
-    if (!underWay && !failed) flush().catch(() => {}); // kept in `failed`, which the loop reads
+  const flushIfIdle = () => {
+    if (!underWay && !failed) flush().catch(() => {}); // kept as `failure`, which the loop reads
   };
-  const endHeartbeat = clock.every(options.heartbeatMs ?? 30_000, sendInBackground);
-
-  return {
-    add: ({ metrics = [], caseLosses = [], ledger = [], progress }) => {
-      for (const metric of metrics) if (Number.isFinite(metric.value)) waiting.metrics.push(metric);
-      waiting.caseLosses.push(...caseLosses.filter(({ loss }) => Number.isFinite(loss)));
-      waiting.ledger.push(...ledger);
-      if (progress) waiting.progress = progress;
-      if (clock.now() - lastSentAt >= sendEveryMs) sendInBackground();
-    },
-    log: (line) => {
-      logText = `${logText}${line}\n`.slice(-logTail);
-    },
-    flush,
-    failure: () => failed,
-    stopAsked: () => stop,
-    close: endHeartbeat,
-  };
+  return { flush, flushIfIdle, failure: () => failed };
 }
 
 /** Bodies within the limits of a report; ledger and progress travel in the last of them. */

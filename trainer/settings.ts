@@ -30,7 +30,7 @@ export type Environment = {
   backend: BackendChoice | null;
 };
 
-/** Reads CW_API CW_JOB CW_TOKEN CW_DATA CW_OUT and the flags; refuses what is missing or unknown. */
+/** Reads CW_API CW_JOB CW_TOKEN CW_DATA CW_OUT and flags; refuses what is missing or unknown. */
 export function readEnvironment(
   env: Record<string, string | undefined>,
   flags: string[],
@@ -135,7 +135,7 @@ export function groupKeys(trainerCase: Pick<TrainerCase, 'groups'>): string[] {
   return Object.entries(trainerCase.groups).map(([attribute, value]) => `${attribute}=${value}`);
 }
 
-/** Median shape of the training cases, rounded to the network's divisor, at most 64 voxels a side. */
+/** Median shape of training cases, rounded to the network's divisor, at most 64 voxels a side. */
 export function defaultPatch(shapes: Size[], levels: number): Size {
   const divisor = 2 ** (levels - 1);
   const side = (axis: number): number => {

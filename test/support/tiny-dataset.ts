@@ -38,7 +38,7 @@ async function writeFileWithHash(root: string, path: string, bytes: Uint8Array) 
   return { path, sha256: createHash('sha256').update(bytes).digest('hex') };
 }
 
-/** A cube of side 4 whose place depends on the number; noise that is a plain function of the voxel. */
+/** A cube of side 4 at a place of its number's, and noise that is a function of place. */
 function volumesOf(number: number): { image: Float32Array; label: Float32Array } {
   const image = new Float32Array(depth * height * width);
   const label = new Float32Array(image.length);
@@ -78,12 +78,12 @@ function nifti(voxels: Float32Array): Uint8Array {
 /** A snapshot with a uniform target and draw probabilities in the given proportions. */
 export function makeSnapshot(
   proportions: Record<string, number>,
-  parentDigest: string | null = null,
+  { parentDigest = null, lossFactor }: { parentDigest?: string | null; lossFactor?: number } = {},
 ): SnapshotDocument {
   const ids = Object.keys(proportions).sort();
   const targetUnits = unitsOf(ids.map(() => 1));
   const drawUnits = unitsOf(ids.map((id) => proportions[id]!));
-  const lossFactors = ids.map((_, i) => targetUnits[i]! / drawUnits[i]!);
+  const lossFactors = ids.map((_, i) => lossFactor ?? targetUnits[i]! / drawUnits[i]!);
   const header: SnapshotHeader = {
     format: 1,
     dataset: 'tiny',

@@ -15,7 +15,8 @@ import {
   type TrainerCase,
   trainerCaseSchema,
 } from '../../api/contract/trainer.ts';
-import { ledgerRange, planEpoch, verifySnapshot } from '../../trainer/sampler.ts';
+import { drawPlan } from '../../api/weights/draws.ts';
+import { ledgerDigest } from '../../api/weights/ledger.ts';
 
 export type JobInput = {
   id: string;
@@ -70,13 +71,16 @@ export function createTrainerService(options: TrainerServiceOptions) {
   const isReplayed = (range: LedgerRange): boolean => {
     const document = snapshots.find(({ digest }) => digest === range.snapshot);
     if (!document) return false;
-    const snapshot = verifySnapshot(document, range.snapshot);
     const { epoch, from, draws } = range;
-    const drawsPerEpoch = Number(job.settings.drawsPerEpoch);
-    const plan = planEpoch(snapshot, { seed: job.seed, epoch, drawsPerEpoch });
-    return (
-      ledgerRange({ epoch, snapshot: range.snapshot, plan, from, draws }).digest === range.digest
-    );
+    const plan = drawPlan({
+      digest: range.snapshot,
+      drawUnits: document.cases.map((line) => Number(line.drawUnits)),
+      seed: job.seed,
+      epoch,
+      drawsPerEpoch: Number(job.settings.drawsPerEpoch),
+    });
+    const places = Array.from(plan.subarray(from, from + draws));
+    return ledgerDigest(places.map((place) => document.cases[place].id)) === range.digest;
   };
 
   const readJob = (): Response => {

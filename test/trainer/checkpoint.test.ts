@@ -62,7 +62,7 @@ test('a damaged or cut checkpoint is refused', () => {
   expect(() => decodeCheckpoint(Buffer.from('something else'))).toThrow('not a checkpoint');
 });
 
-test('a written checkpoint is an artifact with its SHA-256, and leaves no temporary file', async () => {
+test('a written checkpoint is an artifact, and no temporary file stays', async () => {
   const outPath = join(folder, 'written');
   const artifact = await writeCheckpoint(outPath, 'latest', checkpointAt(3));
   const bytes = await readFile(join(outPath, artifact.path));

@@ -6,8 +6,8 @@ import { join } from 'node:path';
 import { afterAll, beforeAll, beforeEach, expect, test } from 'vitest';
 import type { Report, TrainerCase } from '../../api/contract/trainer.ts';
 import { type Surroundings, train } from '../../trainer/main.ts';
-import type { Clock } from '../../trainer/report.ts';
 import { exitCodes } from '../../trainer/settings.ts';
+import { tickingClock } from '../support/ticking-clock.ts';
 import { makeSnapshot, writeTinyDataset } from '../support/tiny-dataset.ts';
 import { createTrainerService, type TrainerService } from '../support/trainer-service.ts';
 
@@ -31,7 +31,7 @@ let cases: TrainerCase[];
 let outPath: string;
 let said: string[];
 const snapshot = makeSnapshot({ t0: 3, t1: 1, t2: 1, t3: 1 });
-const child = makeSnapshot({ t0: 1, t1: 1, t2: 1, t3: 3 }, snapshot.digest);
+const child = makeSnapshot({ t0: 1, t1: 1, t2: 1, t3: 3 }, { parentDigest: snapshot.digest });
 
 beforeAll(async () => {
   root = mkdtempSync(join(tmpdir(), 'cw-main-'));
@@ -45,22 +45,6 @@ beforeEach(() => {
   outPath = mkdtempSync(join(root, 'out-'));
   said = [];
 });
-
-/** Time that passes a second with every look, and sleeps that take none. */
-function tickingClock(): Clock {
-  let now = 0;
-  return {
-    now: () => {
-      now += 1000;
-      return now;
-    },
-    sleep: async (ms) => {
-      now += ms;
-    },
-    every: () => () => {},
-    random: () => 0.5,
-  };
-}
 
 function makeService(more: Partial<Parameters<typeof createTrainerService>[0]> = {}) {
   return createTrainerService({ job: { ...job, settings }, snapshots: [snapshot], cases, ...more });
@@ -84,7 +68,7 @@ function run(service: TrainerService, more: Partial<Surroundings> = {}): Promise
   });
 }
 
-/** What must not depend on interruptions: per step loss and gradient, and all figures of validation. */
+/** What must not depend on interruptions: loss and gradient of a step, figures of validation. */
 function figuresOf(...services: TrainerService[]) {
   const names = ['loss', 'gradientNorm', 'dice', 'diceMean', 'volumeRatio', 'validationLoss'];
   const figures: Record<string, number> = {};
@@ -99,7 +83,7 @@ function figuresOf(...services: TrainerService[]) {
   return figures;
 }
 
-test('a run reports metrics, a replayable ledger and a summary, and leaves checkpoints', async () => {
+test('a run reports metrics, ledger and summary, and leaves checkpoints', async () => {
   const service = makeService();
   expect(await run(service)).toBe(exitCodes.done);
   expect(service.ledger().map(({ epoch, from, draws }) => [epoch, from, draws])).toEqual([
@@ -185,6 +169,30 @@ test('a run that was killed goes on from its last checkpoint to the same numbers
       Object.entries(figuresOf(whole)).filter(([key]) => Number(key.split(' ')[1]) > 6),
     ),
   );
+});
+
+test('the loss of a step is the loss of its case times the factor of the snapshot', async () => {
+  const single = { ...settings, epochs: 6, drawsPerEpoch: 1, batchSize: 1 };
+  const service = makeService({ job: { ...job, settings: single } });
+  expect(await run(service)).toBe(exitCodes.done);
+  const drawn = service.state.reports.flatMap((report) => report.caseLosses ?? []);
+  const factorOf = new Map(snapshot.cases.map(({ id, lossFactor }) => [id, lossFactor]));
+  expect(new Set(drawn.map(({ id }) => factorOf.get(id))).size).toBe(2);
+  const expected = drawn.map(({ id, loss }) => loss * factorOf.get(id)!);
+  service.metrics('loss').forEach(({ value }, i) => {
+    expect(value).toBeCloseTo(expected[i], 5);
+  });
+});
+
+test('steps that are not finite are skipped, and ten in a row end the run', async () => {
+  const infinite = makeSnapshot({ t0: 3, t1: 1, t2: 1, t3: 1 }, { lossFactor: 1e300 });
+  const many = { ...settings, drawsPerEpoch: 40 };
+  const service = makeService({ job: { ...job, settings: many }, snapshots: [infinite] });
+  expect(await run(service)).toBe(exitCodes.failed);
+  expect(service.state.finished!.error).toBe('instability: 10 steps in a row were not finite');
+  expect(service.metrics('skippedSteps').map(({ value }) => value)).toEqual([10]);
+  expect(service.ledger().map(({ draws }) => draws)).toEqual([20]);
+  expect(service.metrics('loss')).toEqual([]);
 });
 
 test('a stop is obeyed at once, with ledger, checkpoint and a final report', async () => {

@@ -122,7 +122,7 @@ test('after an hour without an answer the trainer gives up with a reason', async
   expect(time.clock.now()).toBeGreaterThan(600_000);
 });
 
-test('a report that was stored but whose answer was lost is repeated with the same sequence', async () => {
+test('a report whose answer was lost is repeated with the same sequence', async () => {
   const stored: number[] = [];
   let first = true;
   const time = manualClock();
@@ -193,7 +193,7 @@ test('the answer to a flush may ask to stop or to switch', async () => {
   expect(reporter.stopAsked()).toBe(true);
 });
 
-test('a restarted trainer goes on numbering where it was, by its own file or by the service', async () => {
+test('a restarted trainer goes on numbering, by its own file or by the service', async () => {
   await makeReporter([]).reporter.flush();
   const again = makeReporter([]);
   await again.reporter.flush();
