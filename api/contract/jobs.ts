@@ -1,0 +1,137 @@
+// Jobs: what may be asked for, and what is said of one.
+
+import { z } from 'zod';
+import { monitorsSchema, partialResourcesSchema, resourcesSchema, settingsSchema } from './settings.ts';
+import { listQuerySchema, reasonSchema } from './shared.ts';
+
+export const jobStates = [
+  'created',
+  'submitting',
+  'queued',
+  'starting',
+  'running',
+  'finishing',
+  'cancelling',
+  'succeeded',
+  'failed',
+  'cancelled',
+  'timedOut',
+  'lost',
+] as const;
+export type JobState = (typeof jobStates)[number];
+
+/** States that an attempt, or a job, never leaves. */
+export const endStates: readonly JobState[] = ['succeeded', 'failed', 'cancelled', 'timedOut', 'lost'];
+
+export const stateReasonSchema = z.object({
+  code: z.enum(['user', 'config', 'outOfMemory', 'infrastructure', 'noReport', 'instability', 'external']),
+  detail: z.string(),
+});
+export type StateReason = z.output<typeof stateReasonSchema>;
+
+export const launchJobSchema = z
+  .strictObject({
+    snapshot: z.string(),
+    target: z.string(),
+    image: z.string().optional(),
+    seed: z.int().min(0).max(Number.MAX_SAFE_INTEGER),
+    settings: settingsSchema.prefault({}),
+    resources: partialResourcesSchema.default({}),
+    monitors: monitorsSchema.default({}),
+    reason: reasonSchema,
+    dryRun: z.boolean().optional(),
+  })
+  .meta({ id: 'LaunchJob' });
+export type LaunchJob = z.output<typeof launchJobSchema>;
+
+export const attemptSchema = z.object({
+  attempt: z.int(),
+  launchKey: z.string(),
+  state: z.enum(jobStates),
+  reason: stateReasonSchema.nullable(),
+  observation: z.record(z.string(), z.unknown()).nullable(),
+  createdAt: z.string(),
+  startedAt: z.string().nullable(),
+  lastContactAt: z.string().nullable(),
+  endedAt: z.string().nullable(),
+});
+
+const ledgerCounts = z.object({ verified: z.int(), partial: z.int(), mismatch: z.int() });
+
+export const artifactSchema = z.object({
+  name: z.string(),
+  path: z.string(),
+  sha256: z.string(),
+  bytes: z.number(),
+});
+
+export const jobSchema = z
+  .object({
+    id: z.string(),
+    state: z.enum(jobStates),
+    reason: stateReasonSchema.nullable(),
+    dataset: z.string(),
+    snapshot: z.object({ id: z.string(), digest: z.string() }),
+    target: z.string(),
+    image: z.string().nullable(),
+    seed: z.int(),
+    settings: settingsSchema,
+    resources: resourcesSchema,
+    monitors: monitorsSchema,
+    launchReason: z.string(),
+    progress: z.object({ step: z.int(), steps: z.int() }).nullable(),
+    verifiedDraws: ledgerCounts,
+    summary: z.record(z.string(), z.unknown()).nullable(),
+    attempts: z.array(attemptSchema),
+    createdAt: z.string(),
+    createdBy: z.string(),
+    startedAt: z.string().nullable(),
+    endedAt: z.string().nullable(),
+  })
+  .meta({ id: 'Job' });
+export type Job = z.output<typeof jobSchema>;
+
+export const jobActionSchema = z.strictObject({ reason: reasonSchema.optional() });
+
+export const jobEventSchema = z
+  .object({
+    sequence: z.int(),
+    at: z.string(),
+    kind: z.string(),
+    detail: z.record(z.string(), z.unknown()),
+  })
+  .meta({ id: 'JobEvent' });
+
+export const metricQuerySchema = z.object({
+  name: z.string().optional(),
+  group: z.string().optional(),
+  after: z.coerce.number().int().min(0).default(0),
+  limit: z.coerce.number().int().min(1).max(10_000).default(5_000),
+});
+
+export const metricPointSchema = z.object({
+  sequence: z.int(),
+  attempt: z.int(),
+  name: z.string(),
+  value: z.number(),
+  step: z.int(),
+  epoch: z.int().nullable(),
+  group: z.string().nullable(),
+  class: z.string().nullable(),
+});
+
+export const ledgerEpochSchema = z
+  .object({
+    epoch: z.int(),
+    snapshot: z.string(),
+    state: z.enum(['verified', 'partial', 'mismatch']),
+    draws: z.int(),
+    drawsPerEpoch: z.int(),
+    repeated: z.int(),
+  })
+  .meta({ id: 'LedgerEpoch' });
+export type LedgerEpoch = z.output<typeof ledgerEpochSchema>;
+
+export const eventQuerySchema = listQuerySchema.pick({ limit: true }).extend({
+  after: z.coerce.number().int().min(0).default(0),
+});

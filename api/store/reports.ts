@@ -1,0 +1,140 @@
+// What trainers report: one report is one transaction, and its sequence number makes repeating it
+// store nothing.
+
+import { and, asc, eq, gt, isNull, lt, sql } from 'drizzle-orm';
+import type { CaseLoss, Metric } from '../contract/trainer.ts';
+import { type AuditEntry, appendAudit } from './audit.ts';
+import type { Orm } from './database.ts';
+import { insertEvent } from './job-events.ts';
+import type { AttemptKey } from './jobs.ts';
+import { drawLedger, jobAttempts, jobs, metrics } from './schema-jobs.ts';
+
+export type LedgerRow = Omit<typeof drawLedger.$inferInsert, 'sequence'>;
+
+export type StoredReport = {
+  key: AttemptKey;
+  at: Date;
+  sequence: number;
+  metrics: Metric[];
+  caseLosses: CaseLoss[];
+  ledger: LedgerRow[];
+  log: string;
+  progress: { step: number; steps: number } | null;
+};
+
+const logTail = 65_536;
+
+/** Stores a report once; false where this sequence, or a later one, was stored before. */
+export async function insertReport(
+  orm: Orm,
+  report: StoredReport,
+  mismatch: AuditEntry | null,
+): Promise<boolean> {
+  const { key, at, sequence } = report;
+  return await orm.transaction(async (tx) => {
+    const taken = await tx
+      .update(jobAttempts)
+      .set({
+        lastSequence: sequence,
+        lastContactAt: at,
+        log: sql`right(${jobAttempts.log} || ${report.log}, ${logTail}::int)`,
+      })
+      .where(
+        and(
+          eq(jobAttempts.jobId, key.jobId),
+          eq(jobAttempts.attempt, key.attempt),
+          lt(jobAttempts.lastSequence, sequence),
+          isNull(jobAttempts.revokedAt),
+        ),
+      )
+      .returning({ jobId: jobAttempts.jobId });
+    if (taken.length === 0) return false;
+    await storeMetrics(tx, report);
+    await storeCaseLosses(tx, report);
+    if (report.ledger.length > 0) await tx.insert(drawLedger).values(report.ledger as never);
+    if (report.progress !== null) {
+      await tx.update(jobs).set({ progress: report.progress }).where(eq(jobs.id, key.jobId));
+    }
+    for (const { epoch, fromDraw, draws } of report.ledger.filter((row) => !row.matches)) {
+      const detail = { attempt: key.attempt, epoch, from: fromDraw, draws };
+      await insertEvent(tx, { jobId: key.jobId, at, kind: 'drawMismatch', detail });
+    }
+    if (mismatch !== null) await appendAudit(tx, mismatch);
+    return true;
+  });
+}
+
+async function storeMetrics(tx: Orm, { key, metrics: points }: StoredReport): Promise<void> {
+  if (points.length === 0) return;
+  await tx.execute(sql`
+    insert into metrics (job_id, attempt, name, value, step, epoch, group_name, class_name)
+    select ${key.jobId}, ${key.attempt}::int, point.name, point.value, point.step, point.epoch, point."group", point.class
+    from jsonb_to_recordset(${JSON.stringify(points)}::jsonb)
+      as point (name text, value float8, step bigint, epoch int, "group" text, class text)`);
+}
+
+async function storeCaseLosses(tx: Orm, { key, sequence, caseLosses }: StoredReport): Promise<void> {
+  if (caseLosses.length === 0) return;
+  await tx.execute(sql`
+    insert into case_losses (job_id, attempt, report_sequence, case_id, loss, seen)
+    select ${key.jobId}, ${key.attempt}::int, ${sequence}::int, line.id, line.loss, line.seen
+    from jsonb_to_recordset(${JSON.stringify(caseLosses)}::jsonb) as line (id text, loss float8, seen int)
+    on conflict do nothing`);
+}
+
+/** Stores the trainer's final report once; later ones change nothing. */
+export async function insertFinish(
+  orm: Orm,
+  { key, at, finish, summary, artifacts }: {
+    key: AttemptKey;
+    at: Date;
+    finish: { outcome: 'succeeded' | 'failed'; error?: string };
+    summary: Record<string, unknown>;
+    artifacts: Record<string, unknown>[];
+  },
+): Promise<void> {
+  await orm.transaction(async (tx) => {
+    const stored = await tx
+      .update(jobAttempts)
+      .set({ finish, lastContactAt: at, state: 'finishing' })
+      .where(
+        and(
+          eq(jobAttempts.jobId, key.jobId),
+          eq(jobAttempts.attempt, key.attempt),
+          isNull(jobAttempts.finish),
+          isNull(jobAttempts.endedAt),
+        ),
+      )
+      .returning({ jobId: jobAttempts.jobId });
+    if (stored.length === 0) return;
+    await tx.update(jobs).set({ summary, artifacts }).where(eq(jobs.id, key.jobId));
+    await tx
+      .update(jobs)
+      .set({ state: 'finishing' })
+      .where(and(eq(jobs.id, key.jobId), isNull(jobs.cancelRequestedAt)));
+    await insertEvent(tx, { jobId: key.jobId, at, kind: 'finished', detail: { ...finish } });
+  });
+}
+
+export async function listMetrics(
+  orm: Orm,
+  { jobId, name, group, after, limit }: { jobId: string; name?: string; group?: string; after: number; limit: number },
+) {
+  return await orm
+    .select()
+    .from(metrics)
+    .where(
+      and(
+        eq(metrics.jobId, jobId),
+        name === undefined ? undefined : eq(metrics.name, name),
+        group === undefined ? undefined : eq(metrics.group, group),
+        gt(metrics.sequence, after),
+      ),
+    )
+    .orderBy(asc(metrics.sequence))
+    .limit(limit);
+}
+
+export async function listLedger(orm: Orm, jobId: string) {
+  return await orm.select().from(drawLedger).where(eq(drawLedger.jobId, jobId)).orderBy(asc(drawLedger.sequence));
+}

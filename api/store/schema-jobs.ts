@@ -1,0 +1,98 @@
+// The tables of migrations/0002_jobs.sql as drizzle sees them.
+
+import {
+  bigint,
+  boolean,
+  doublePrecision,
+  integer,
+  jsonb,
+  pgTable,
+  text,
+  timestamp,
+} from 'drizzle-orm/pg-core';
+import type { JobState, StateReason } from '../contract/jobs.ts';
+import type { Monitors, Resources, Settings } from '../contract/settings.ts';
+
+const instant = (name: string) => timestamp(name, { withTimezone: true, mode: 'date' });
+type Json = Record<string, unknown>;
+
+export const jobs = pgTable('jobs', {
+  id: text('id').primaryKey(),
+  workspaceId: text('workspace_id').notNull(),
+  datasetId: text('dataset_id').notNull(),
+  snapshotId: text('snapshot_id').notNull(),
+  target: text('target').notNull(),
+  image: text('image'),
+  seed: bigint('seed', { mode: 'number' }).notNull(),
+  settings: jsonb('settings').$type<Settings>().notNull(),
+  resources: jsonb('resources').$type<Resources>().notNull(),
+  monitors: jsonb('monitors').$type<Monitors>().notNull(),
+  reason: text('reason').notNull(),
+  state: text('state').$type<JobState>().notNull(),
+  stateReason: jsonb('state_reason').$type<StateReason>(),
+  attempt: integer('attempt').notNull(),
+  cancelRequestedAt: instant('cancel_requested_at'),
+  progress: jsonb('progress').$type<{ step: number; steps: number }>(),
+  summary: jsonb('summary').$type<Json>(),
+  artifacts: jsonb('artifacts').$type<Json[]>().notNull(),
+  createdAt: instant('created_at').notNull(),
+  createdBy: text('created_by').notNull(),
+  startedAt: instant('started_at'),
+  endedAt: instant('ended_at'),
+});
+
+export const jobAttempts = pgTable('job_attempts', {
+  jobId: text('job_id').notNull(),
+  attempt: integer('attempt').notNull(),
+  launchKey: text('launch_key').notNull(),
+  state: text('state').$type<JobState>().notNull(),
+  reason: jsonb('reason').$type<StateReason>(),
+  tokenDigest: text('token_digest'),
+  revokedAt: instant('revoked_at'),
+  submitLeaseUntil: instant('submit_lease_until'),
+  request: jsonb('request').$type<Json>(),
+  handle: jsonb('handle').$type<Json & { launchKey: string }>(),
+  observation: jsonb('observation').$type<Json>(),
+  finish: jsonb('finish').$type<{ outcome: 'succeeded' | 'failed'; error?: string }>(),
+  lastSequence: integer('last_sequence').notNull(),
+  lastContactAt: instant('last_contact_at'),
+  missingPolls: integer('missing_polls').notNull(),
+  missingSince: instant('missing_since'),
+  log: text('log').notNull(),
+  createdAt: instant('created_at').notNull(),
+  startedAt: instant('started_at'),
+  endedAt: instant('ended_at'),
+});
+
+export const jobEvents = pgTable('job_events', {
+  jobId: text('job_id').notNull(),
+  sequence: integer('sequence').notNull(),
+  at: instant('at').notNull(),
+  kind: text('kind').notNull(),
+  detail: jsonb('detail').$type<Json>().notNull(),
+});
+
+export const metrics = pgTable('metrics', {
+  jobId: text('job_id').notNull(),
+  sequence: bigint('sequence', { mode: 'number' }).notNull(),
+  attempt: integer('attempt').notNull(),
+  name: text('name').notNull(),
+  value: doublePrecision('value').notNull(),
+  step: bigint('step', { mode: 'number' }).notNull(),
+  epoch: integer('epoch'),
+  group: text('group_name'),
+  class: text('class_name'),
+});
+
+export const drawLedger = pgTable('draw_ledger', {
+  jobId: text('job_id').notNull(),
+  sequence: bigint('sequence', { mode: 'number' }).notNull(),
+  attempt: integer('attempt').notNull(),
+  at: instant('at').notNull(),
+  epoch: integer('epoch').notNull(),
+  snapshotDigest: text('snapshot_digest').notNull(),
+  fromDraw: integer('from_draw').notNull(),
+  draws: integer('draws').notNull(),
+  digest: text('digest').notNull(),
+  matches: boolean('matches').notNull(),
+});
