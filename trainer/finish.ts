@@ -22,9 +22,11 @@ export function closeRange(run: Run): void {
     from,
     draws,
   });
-  const at = { step: progress.step, epoch: progress.epoch };
+  const metrics = figures.metrics({ step: progress.step, epoch: progress.epoch });
+  const shown = metrics.slice(0, 4).map(({ name, value }) => `${name} ${value.toPrecision(3)}`);
+  run.say(`epoch ${progress.epoch}: ${draws} draws, ${shown.join(', ')}`);
   reporter.add({
-    metrics: figures.metrics(at),
+    metrics,
     caseLosses: figures.caseLosses(),
     ledger: [progress.ledger],
   });
