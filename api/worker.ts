@@ -58,7 +58,10 @@ function closedAfter(response: Response, close: () => void): Response {
     return response;
   }
   const ended = new TransformStream<Uint8Array, Uint8Array>();
-  response.body.pipeTo(ended.writable).catch(() => undefined).finally(close);
+  response.body
+    .pipeTo(ended.writable)
+    .catch(() => undefined)
+    .finally(close);
   return new Response(ended.readable, response);
 }
 

@@ -1,7 +1,12 @@
 // Jobs: what may be asked for, and what is said of one.
 
 import { z } from 'zod';
-import { monitorsSchema, partialResourcesSchema, resourcesSchema, settingsSchema } from './settings.ts';
+import {
+  monitorsSchema,
+  partialResourcesSchema,
+  resourcesSchema,
+  settingsSchema,
+} from './settings.ts';
 import { listQuerySchema, reasonSchema } from './shared.ts';
 
 export const jobStates = [
@@ -21,10 +26,24 @@ export const jobStates = [
 export type JobState = (typeof jobStates)[number];
 
 /** States that an attempt, or a job, never leaves. */
-export const endStates: readonly JobState[] = ['succeeded', 'failed', 'cancelled', 'timedOut', 'lost'];
+export const endStates: readonly JobState[] = [
+  'succeeded',
+  'failed',
+  'cancelled',
+  'timedOut',
+  'lost',
+];
 
 export const stateReasonSchema = z.object({
-  code: z.enum(['user', 'config', 'outOfMemory', 'infrastructure', 'noReport', 'instability', 'external']),
+  code: z.enum([
+    'user',
+    'config',
+    'outOfMemory',
+    'infrastructure',
+    'noReport',
+    'instability',
+    'external',
+  ]),
   detail: z.string(),
 });
 export type StateReason = z.output<typeof stateReasonSchema>;

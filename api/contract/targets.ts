@@ -8,17 +8,24 @@ export const engines = ['local', 'docker', 'slurm', 'kubernetes', 'aws-batch', '
 export type Engine = (typeof engines)[number];
 
 export const launchTargetSchema = z.looseObject({
-  name: z.string().regex(/^[a-z0-9][a-z0-9-]{0,62}$/, 'a target name is lower-case letters, digits and hyphens'),
+  name: z
+    .string()
+    .regex(/^[a-z0-9][a-z0-9-]{0,62}$/, 'a target name is lower-case letters, digits and hyphens'),
   engine: z.enum(engines),
   address: z.string().optional(),
-  credentials: z.union([z.strictObject({ env: z.string() }), z.strictObject({ file: z.string() })]).optional(),
+  credentials: z
+    .union([z.strictObject({ env: z.string() }), z.strictObject({ file: z.string() })])
+    .optional(),
   images: z.array(z.string()).default([]),
   /** Dataset name to the folder of its images, as the trainer sees it. */
   dataPaths: z.record(z.string(), z.string()).default({}),
   outputPath: z.string().optional(),
   gpuTypes: z.array(z.string()).default([]),
   limits: z
-    .strictObject({ jobsAtOnce: z.int().min(1).optional(), gpuHoursPerDay: z.number().positive().optional() })
+    .strictObject({
+      jobsAtOnce: z.int().min(1).optional(),
+      gpuHoursPerDay: z.number().positive().optional(),
+    })
     .default({}),
   defaults: partialResourcesSchema.default({}),
 });
@@ -26,7 +33,10 @@ export type LaunchTarget = z.output<typeof launchTargetSchema>;
 
 export const launchTargetsSchema = z
   .array(launchTargetSchema)
-  .refine((targets) => new Set(targets.map(({ name }) => name)).size === targets.length, 'two targets have the same name');
+  .refine(
+    (targets) => new Set(targets.map(({ name }) => name)).size === targets.length,
+    'two targets have the same name',
+  );
 
 /** What the API shows of a target: no address, no credentials. */
 export const targetSchema = z

@@ -8,7 +8,9 @@ export type EventRow = typeof jobEvents.$inferSelect;
 
 /** Appends an event inside the transaction of what it tells. */
 export async function insertEvent(tx: Orm, event: Omit<EventRow, 'sequence'>): Promise<void> {
-  await tx.execute(sql`select pg_advisory_xact_lock(hashtextextended(${`events/${event.jobId}`}, 0))`);
+  await tx.execute(
+    sql`select pg_advisory_xact_lock(hashtextextended(${`events/${event.jobId}`}, 0))`,
+  );
   await tx.execute(sql`
     insert into job_events (job_id, sequence, at, kind, detail)
     select ${event.jobId}, coalesce(max(sequence), 0) + 1, ${event.at.toISOString()}::timestamptz,

@@ -23,7 +23,12 @@ export async function insertJob(
   await orm.transaction(async (tx) => {
     await tx.insert(jobs).values(job);
     await tx.insert(jobAttempts).values(attempt);
-    await insertEvent(tx, { jobId: job.id, at: job.createdAt, kind: 'created', detail: { by: job.createdBy, reason: job.reason } });
+    await insertEvent(tx, {
+      jobId: job.id,
+      at: job.createdAt,
+      kind: 'created',
+      detail: { by: job.createdBy, reason: job.reason },
+    });
     await appendAudit(tx, audit);
   });
 }
@@ -32,7 +37,10 @@ export async function findJob(
   orm: Orm,
   { workspaceId, id }: { workspaceId: string; id: string },
 ): Promise<JobRow | undefined> {
-  const [row] = await orm.select().from(jobs).where(and(eq(jobs.workspaceId, workspaceId), eq(jobs.id, id)));
+  const [row] = await orm
+    .select()
+    .from(jobs)
+    .where(and(eq(jobs.workspaceId, workspaceId), eq(jobs.id, id)));
   return row;
 }
 
@@ -43,7 +51,12 @@ export async function listJobs(
   return await orm
     .select()
     .from(jobs)
-    .where(and(eq(jobs.workspaceId, workspaceId), before === undefined ? undefined : lt(jobs.id, before)))
+    .where(
+      and(
+        eq(jobs.workspaceId, workspaceId),
+        before === undefined ? undefined : lt(jobs.id, before),
+      ),
+    )
     .orderBy(desc(jobs.id))
     .limit(limit);
 }
@@ -101,7 +114,10 @@ export async function moveToSubmitting(
       )
       .returning({ state: jobAttempts.state });
     if (moved.length === 0) return false;
-    await tx.update(jobs).set({ state: 'submitting' }).where(and(eq(jobs.id, key.jobId), eq(jobs.state, 'created')));
+    await tx
+      .update(jobs)
+      .set({ state: 'submitting' })
+      .where(and(eq(jobs.id, key.jobId), eq(jobs.state, 'created')));
     return true;
   });
 }
@@ -142,10 +158,18 @@ export async function moveAttempt(
     if (jobMirrors.includes(change.state)) {
       await tx
         .update(jobs)
-        .set({ state: change.state, startedAt: sql`coalesce(${jobs.startedAt}, ${change.startedAt ?? null}::timestamptz)` })
+        .set({
+          state: change.state,
+          startedAt: sql`coalesce(${jobs.startedAt}, ${change.startedAt ?? null}::timestamptz)`,
+        })
         .where(and(eq(jobs.id, key.jobId), isNull(jobs.cancelRequestedAt), isNull(jobs.endedAt)));
     }
-    await insertEvent(tx, { jobId: key.jobId, at, kind: 'state', detail: { attempt: key.attempt, state: change.state } });
+    await insertEvent(tx, {
+      jobId: key.jobId,
+      at,
+      kind: 'state',
+      detail: { attempt: key.attempt, state: change.state },
+    });
     return true;
   });
 }
@@ -153,7 +177,12 @@ export async function moveAttempt(
 /** Ends an attempt and its job; its token is revoked with it. False when it had ended already. */
 export async function moveAttemptToEnd(
   orm: Orm,
-  { key, at, state, reason }: { key: AttemptKey; at: Date; state: JobState; reason: StateReason | null },
+  {
+    key,
+    at,
+    state,
+    reason,
+  }: { key: AttemptKey; at: Date; state: JobState; reason: StateReason | null },
   audit: AuditEntry,
 ): Promise<boolean> {
   return await orm.transaction(async (tx) => {
@@ -168,7 +197,12 @@ export async function moveAttemptToEnd(
       .update(jobs)
       .set({ state: jobState, stateReason: reason, endedAt: at })
       .where(and(eq(jobs.id, key.jobId), eq(jobs.attempt, key.attempt)));
-    await insertEvent(tx, { jobId: key.jobId, at, kind: 'state', detail: { attempt: key.attempt, state, reason } });
+    await insertEvent(tx, {
+      jobId: key.jobId,
+      at,
+      kind: 'state',
+      detail: { attempt: key.attempt, state, reason },
+    });
     await appendAudit(tx, audit);
     return true;
   });
@@ -202,8 +236,20 @@ export async function insertAttempt(
   return await orm.transaction(async (tx) => {
     const moved = await tx
       .update(jobs)
-      .set({ state: 'created', stateReason: null, endedAt: null, cancelRequestedAt: null, attempt: row.attempt })
-      .where(and(eq(jobs.id, row.jobId), eq(jobs.attempt, row.attempt - 1), gt(jobs.endedAt, new Date(0))))
+      .set({
+        state: 'created',
+        stateReason: null,
+        endedAt: null,
+        cancelRequestedAt: null,
+        attempt: row.attempt,
+      })
+      .where(
+        and(
+          eq(jobs.id, row.jobId),
+          eq(jobs.attempt, row.attempt - 1),
+          gt(jobs.endedAt, new Date(0)),
+        ),
+      )
       .returning({ id: jobs.id });
     if (moved.length === 0) return false;
     await tx
@@ -211,7 +257,12 @@ export async function insertAttempt(
       .set({ revokedAt: at })
       .where(and(eq(jobAttempts.jobId, row.jobId), isNull(jobAttempts.revokedAt)));
     await tx.insert(jobAttempts).values(row);
-    await insertEvent(tx, { jobId: row.jobId, at, kind: 'retried', detail: { attempt: row.attempt, by } });
+    await insertEvent(tx, {
+      jobId: row.jobId,
+      at,
+      kind: 'retried',
+      detail: { attempt: row.attempt, by },
+    });
     await appendAudit(tx, audit);
     return true;
   });

@@ -73,7 +73,10 @@ async function storeMetrics(tx: Orm, { key, metrics: points }: StoredReport): Pr
       as point (name text, value float8, step bigint, epoch int, "group" text, class text)`);
 }
 
-async function storeCaseLosses(tx: Orm, { key, sequence, caseLosses }: StoredReport): Promise<void> {
+async function storeCaseLosses(
+  tx: Orm,
+  { key, sequence, caseLosses }: StoredReport,
+): Promise<void> {
   if (caseLosses.length === 0) return;
   await tx.execute(sql`
     insert into case_losses (job_id, attempt, report_sequence, case_id, loss, seen)
@@ -85,7 +88,13 @@ async function storeCaseLosses(tx: Orm, { key, sequence, caseLosses }: StoredRep
 /** Stores the trainer's final report once; later ones change nothing. */
 export async function insertFinish(
   orm: Orm,
-  { key, at, finish, summary, artifacts }: {
+  {
+    key,
+    at,
+    finish,
+    summary,
+    artifacts,
+  }: {
     key: AttemptKey;
     at: Date;
     finish: { outcome: 'succeeded' | 'failed'; error?: string };
@@ -118,7 +127,13 @@ export async function insertFinish(
 
 export async function listMetrics(
   orm: Orm,
-  { jobId, name, group, after, limit }: { jobId: string; name?: string; group?: string; after: number; limit: number },
+  {
+    jobId,
+    name,
+    group,
+    after,
+    limit,
+  }: { jobId: string; name?: string; group?: string; after: number; limit: number },
 ) {
   return await orm
     .select()
@@ -136,5 +151,9 @@ export async function listMetrics(
 }
 
 export async function listLedger(orm: Orm, jobId: string) {
-  return await orm.select().from(drawLedger).where(eq(drawLedger.jobId, jobId)).orderBy(asc(drawLedger.sequence));
+  return await orm
+    .select()
+    .from(drawLedger)
+    .where(eq(drawLedger.jobId, jobId))
+    .orderBy(asc(drawLedger.sequence));
 }

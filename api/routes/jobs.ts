@@ -1,0 +1,218 @@
+// Jobs: launch, watch, cancel, retry, compare.
+
+import { createRoute, z } from '@hono/zod-openapi';
+import {
+  artifactSchema,
+  eventQuerySchema,
+  jobActionSchema,
+  jobEventSchema,
+  jobSchema,
+  launchJobSchema,
+  ledgerEpochSchema,
+  metricPointSchema,
+  metricQuerySchema,
+} from '../contract/jobs.ts';
+import { listQuerySchema, listSchema } from '../contract/shared.ts';
+import type { Deps } from '../deps.ts';
+import { decodeCursor, page } from '../http/paging.ts';
+import { json, jsonBody, problems } from '../http/responses.ts';
+import { router } from '../http/router.ts';
+import { cancelJob } from '../services/jobs/cancel.ts';
+import { dryRunJob, launchJob, retryJob } from '../services/jobs/launch.ts';
+import {
+  compareJobs,
+  getJob,
+  jobArtifacts,
+  jobEvents,
+  jobLedger,
+  jobLog,
+  jobMetrics,
+  pageOfJobs,
+} from '../services/jobs/read.ts';
+import { eventStream } from './event-stream.ts';
+
+const tags = ['jobs'];
+const idParam = z.object({ id: z.string() });
+const optionalAction = { content: { 'application/json': { schema: jobActionSchema } } };
+
+type Routes = ReturnType<typeof router>;
+
+export function jobRoutes(deps: Deps) {
+  const routes = router();
+  launchRoutes(deps, routes);
+  actionRoutes(deps, routes);
+  listRoutes(deps, routes);
+  watchRoutes(deps, routes);
+  resultRoutes(deps, routes);
+  return routes;
+}
+
+function launchRoutes(deps: Deps, routes: Routes): void {
+  const request = z.object({ request: z.record(z.string(), z.unknown()) });
+  routes.openapi(
+    createRoute({
+      method: 'post',
+      path: '/v1/jobs',
+      tags,
+      summary: 'Launch a job from a snapshot; dryRun answers the native request',
+      request: { body: jsonBody(launchJobSchema) },
+      responses: { 201: json(jobSchema, 'Launched'), 200: json(request, 'Dry run'), ...problems },
+    }),
+    async (c) => {
+      const input = c.req.valid('json');
+      if (input.dryRun) return c.json(await dryRunJob(deps, c.get('actor'), input), 200);
+      return c.json(await launchJob(deps, c.get('actor'), input), 201);
+    },
+  );
+}
+
+function actionRoutes(deps: Deps, routes: Routes): void {
+  for (const [action, summary, act] of [
+    ['cancel', 'Cancel a job', cancelJob],
+    ['retry', 'Start another attempt of a job that ended', retryJob],
+  ] as const) {
+    routes.openapi(
+      createRoute({
+        method: 'post',
+        path: `/v1/jobs/{id}/${action}`,
+        tags,
+        summary,
+        request: { params: idParam, body: optionalAction },
+        responses: { 200: json(jobSchema, 'The job'), ...problems },
+      }),
+      async (c) => {
+        const { reason } = (c.req.valid('json') ?? {}) as { reason?: string };
+        const input = { ...c.req.valid('param'), reason };
+        return c.json(await act(deps, c.get('actor'), input), 200);
+      },
+    );
+  }
+}
+
+function listRoutes(deps: Deps, routes: Routes): void {
+  routes.openapi(
+    createRoute({
+      method: 'get',
+      path: '/v1/jobs',
+      tags,
+      summary: 'List jobs, newest first',
+      request: { query: listQuerySchema },
+      responses: { 200: json(listSchema(jobSchema), 'A page'), ...problems },
+    }),
+    async (c) => {
+      const { limit, cursor } = c.req.valid('query');
+      const query = { before: decodeCursor(cursor), limit: limit + 1 };
+      const items = await pageOfJobs(deps, c.get('actor'), query);
+      return c.json(page(items, { limit, keyOf: (item) => item.id, show: (i) => i }), 200);
+    },
+  );
+  routes.openapi(
+    createRoute({
+      method: 'get',
+      path: '/v1/jobs/compare',
+      tags,
+      summary: 'Several jobs side by side',
+      request: { query: z.object({ ids: z.string().min(1) }) },
+      responses: { 200: json(z.object({ items: z.array(z.unknown()) }), 'The jobs'), ...problems },
+    }),
+    async (c) => {
+      const ids = c.req.valid('query').ids.split(',').slice(0, 20);
+      return c.json({ items: await compareJobs(deps, c.get('actor'), ids) }, 200);
+    },
+  );
+  routes.openapi(
+    createRoute({
+      method: 'get',
+      path: '/v1/jobs/{id}',
+      tags,
+      summary: 'State, progress and verified draws of a job',
+      request: { params: idParam },
+      responses: { 200: json(jobSchema, 'The job'), ...problems },
+    }),
+    async (c) => c.json(await getJob(deps, c.get('actor'), c.req.valid('param').id), 200),
+  );
+}
+
+function watchRoutes(deps: Deps, routes: Routes): void {
+  routes.openapi(
+    createRoute({
+      method: 'get',
+      path: '/v1/jobs/{id}/metrics',
+      tags,
+      summary: 'Metrics in the order of their arrival, after a sequence number',
+      request: { params: idParam, query: metricQuerySchema },
+      responses: { 200: json(listSchema(metricPointSchema), 'A page'), ...problems },
+    }),
+    async (c) => {
+      const query = c.req.valid('query');
+      const input = { ...c.req.valid('param'), ...query, limit: query.limit + 1 };
+      const items = await jobMetrics(deps, c.get('actor'), input);
+      const answer = page(items, { limit: query.limit, keyOf: (i) => i.sequence, show: (i) => i });
+      return c.json(answer, 200);
+    },
+  );
+  routes.openapi(
+    createRoute({
+      method: 'get',
+      path: '/v1/jobs/{id}/events',
+      tags,
+      summary: 'Events as a list, or live with Accept: text/event-stream',
+      request: { params: idParam, query: eventQuerySchema },
+      responses: { 200: json(listSchema(jobEventSchema), 'A page'), ...problems },
+    }),
+    async (c) => {
+      const input = { ...c.req.valid('param'), ...c.req.valid('query') };
+      if (c.req.header('accept')?.includes('text/event-stream')) {
+        return (await eventStream(c, deps, input)) as never;
+      }
+      const items = await jobEvents(deps, c.get('actor'), { ...input, limit: input.limit + 1 });
+      const answer = page(items, { limit: input.limit, keyOf: (i) => i.sequence, show: (i) => i });
+      return c.json(answer, 200);
+    },
+  );
+  routes.openapi(
+    createRoute({
+      method: 'get',
+      path: '/v1/jobs/{id}/log',
+      tags,
+      summary: "The tail of the latest attempt's log",
+      request: { params: idParam },
+      responses: {
+        200: { description: 'Text', content: { 'text/plain': { schema: z.string() } } },
+        ...problems,
+      },
+    }),
+    async (c) => c.text(await jobLog(deps, c.get('actor'), c.req.valid('param').id), 200),
+  );
+}
+
+function resultRoutes(deps: Deps, routes: Routes): void {
+  routes.openapi(
+    createRoute({
+      method: 'get',
+      path: '/v1/jobs/{id}/ledger',
+      tags,
+      summary: 'The draw ledger, epoch by epoch',
+      request: { params: idParam },
+      responses: { 200: json(listSchema(ledgerEpochSchema), 'Every epoch'), ...problems },
+    }),
+    async (c) => {
+      const items = await jobLedger(deps, c.get('actor'), c.req.valid('param').id);
+      return c.json({ items, nextCursor: null }, 200);
+    },
+  );
+  routes.openapi(
+    createRoute({
+      method: 'get',
+      path: '/v1/jobs/{id}/artifacts',
+      tags,
+      summary: 'What the trainer left, with digests',
+      request: { params: idParam },
+      responses: { 200: json(listSchema(artifactSchema), 'All of them'), ...problems },
+    }),
+    async (c) => {
+      const items = await jobArtifacts(deps, c.get('actor'), c.req.valid('param').id);
+      return c.json({ items, nextCursor: null } as never, 200);
+    },
+  );
+}

@@ -1,0 +1,76 @@
+// What a trainer reads: its job, its snapshot, its cases.
+
+import type { SnapshotCase } from '../../contract/snapshots.ts';
+import type { Deps } from '../../deps.ts';
+import { ProblemError } from '../../errors.ts';
+import { findDataset } from '../../store/datasets.ts';
+import { findRuleSetById } from '../../store/rule-sets.ts';
+import { findSnapshot, type SnapshotRow } from '../../store/snapshots.ts';
+import { casesOfSide } from '../../store/splits.ts';
+import { groupValue } from '../../weights/diagnostics.ts';
+import { snapshotCases } from '../snapshots/read.ts';
+import { noteContact, type TrainerSession } from './session.ts';
+
+/** Everything a trainer must know of its job. */
+export async function readTrainerJob(deps: Deps, session: TrainerSession) {
+  await noteContact(deps, session);
+  const { job, attempt, snapshot } = session;
+  const { labels, channels } = await datasetOf(deps, session);
+  return {
+    id: job.id,
+    attempt: attempt.attempt,
+    seed: job.seed,
+    settings: job.settings,
+    monitors: job.monitors,
+    snapshot: { digest: snapshot.digest, header: snapshot.header },
+    labels: labels ?? {},
+    channels: channels ?? {},
+    groups: await groupsOf(deps, snapshot),
+    nextSequence: attempt.lastSequence + 1,
+  };
+}
+
+async function datasetOf(deps: Deps, { job }: TrainerSession) {
+  const key = { workspaceId: job.workspaceId, key: job.datasetId };
+  const dataset = await findDataset(deps.database.orm, key);
+  if (dataset === undefined) throw new ProblemError('internal', 'The job has lost its dataset.');
+  return dataset;
+}
+
+async function groupsOf(deps: Deps, { datasetId, ruleSetId }: SnapshotRow): Promise<string[]> {
+  const ruleSet = await findRuleSetById(deps.database.orm, { datasetId, id: ruleSetId });
+  return ruleSet?.rules.groups ?? [];
+}
+
+/** The snapshot to draw by: the job's own, or the one of a digest in the same dataset. */
+export async function readTrainerSnapshot(
+  deps: Deps,
+  { job, snapshot }: TrainerSession,
+  digest: string | undefined,
+): Promise<{ snapshot: SnapshotRow; cases: AsyncGenerator<SnapshotCase> }> {
+  const row =
+    digest === undefined || digest === snapshot.digest
+      ? snapshot
+      : await findSnapshot(deps.database.orm, { workspaceId: job.workspaceId, key: digest });
+  if (row === undefined || row.datasetId !== job.datasetId) {
+    throw new ProblemError('not-found', `This job has no snapshot ${digest}.`);
+  }
+  return { snapshot: row, cases: snapshotCases(deps, row.id) };
+}
+
+/** Both sides of the fold: the snapshot's cases to train on, the validation cases to judge by. */
+export async function* readTrainerCases(deps: Deps, { snapshot }: TrainerSession) {
+  const { datasetId, version, split, header } = snapshot;
+  const groups = await groupsOf(deps, snapshot);
+  const excluded = new Set(snapshot.excluded.map(({ id }) => id));
+  for (const side of ['train', 'val'] as const) {
+    const key = { datasetId, version, split, fold: header.fold, side };
+    for await (const page of casesOfSide(deps.database.orm, key)) {
+      for (const { caseId, attributes, files } of page) {
+        if (side === 'train' && excluded.has(caseId)) continue;
+        const values = groups.map((name) => [name, groupValue(attributes[name])]);
+        yield { id: caseId, side, groups: Object.fromEntries(values), scoreDecile: null, files };
+      }
+    }
+  }
+}

@@ -1,0 +1,118 @@
+// Reports and the final report. Draws are checked against the replayed plan as they arrive; a
+// mismatch is an event and an audit entry, never silent.
+
+import type { Finish, Report, ReportAnswer } from '../../contract/trainer.ts';
+import type { Deps } from '../../deps.ts';
+import { ProblemError } from '../../errors.ts';
+import type { AuditEntry } from '../../store/audit.ts';
+import { insertFinish, insertReport, type LedgerRow } from '../../store/reports.ts';
+import { ledgerDigest } from '../../weights/ledger.ts';
+import { plannedIds } from './plans.ts';
+import { noteContact, requireLive, type TrainerSession } from './session.ts';
+
+/** Stores a report once. The answer says whether to stop. */
+export async function acceptReport(
+  deps: Deps,
+  session: TrainerSession,
+  report: Report,
+): Promise<ReportAnswer> {
+  const { job, attempt } = session;
+  const stop = job.cancelRequestedAt !== null;
+  if (report.sequence <= attempt.lastSequence) return { accepted: true, stop };
+  await noteContact(deps, session);
+  const at = deps.now();
+  const ledger = await checkedLedger(deps, session, report, at);
+  const stored = {
+    key: { jobId: job.id, attempt: attempt.attempt },
+    at,
+    sequence: report.sequence,
+    metrics: report.metrics,
+    caseLosses: report.caseLosses ?? [],
+    ledger,
+    log: report.log ?? '',
+    progress: report.progress ?? null,
+  };
+  const mismatch = mismatchEntry(session, ledger, at);
+  await insertReport(deps.database.orm, stored, mismatch);
+  return { accepted: true, stop };
+}
+
+async function checkedLedger(
+  deps: Deps,
+  { job, attempt, snapshot }: TrainerSession,
+  report: Report,
+  at: Date,
+): Promise<LedgerRow[]> {
+  const { drawsPerEpoch, epochs } = job.settings;
+  const rows: LedgerRow[] = [];
+  for (const [k, range] of (report.ledger ?? []).entries()) {
+    const { epoch, from, draws, digest } = range;
+    if (epoch >= epochs || from + draws > drawsPerEpoch) {
+      const detail = `draws ${from} to ${from + draws - 1} of epoch ${epoch} are not of this job, which has ${epochs} epochs of ${drawsPerEpoch} draws`;
+      throw new ProblemError('unprocessable', detail, {
+        errors: [{ pointer: `/ledger/${k}`, detail }],
+      });
+    }
+    const key = { snapshotId: snapshot.id, seed: job.seed, epoch, drawsPerEpoch };
+    const planned = (await plannedIds(deps, key)).slice(from, from + draws);
+    const matches = range.snapshot === snapshot.digest && ledgerDigest(planned) === digest;
+    rows.push({
+      jobId: job.id,
+      attempt: attempt.attempt,
+      at,
+      epoch,
+      snapshotDigest: range.snapshot,
+      fromDraw: from,
+      draws,
+      digest,
+      matches,
+    });
+  }
+  return rows;
+}
+
+function mismatchEntry(
+  { job, attempt }: TrainerSession,
+  ledger: LedgerRow[],
+  at: Date,
+): AuditEntry | null {
+  const wrong = ledger.filter((row) => !row.matches);
+  if (wrong.length === 0) return null;
+  return {
+    workspaceId: job.workspaceId,
+    at,
+    actor: `trainer of job ${job.id}`,
+    action: 'job.draw-mismatch',
+    subject: `job/${job.id}`,
+    reason: null,
+    detail: {
+      attempt: attempt.attempt,
+      ranges: wrong.map(({ epoch, fromDraw, draws, digest, snapshotDigest }) => ({
+        epoch,
+        from: fromDraw,
+        draws,
+        digest,
+        snapshot: snapshotDigest,
+      })),
+    },
+  };
+}
+
+/** Stores the final report. Repeating it is no fault; a revoked attempt without one is refused. */
+export async function acceptFinish(
+  deps: Deps,
+  { job, attempt }: TrainerSession,
+  finish: Finish,
+): Promise<{ accepted: true }> {
+  if (attempt.finish !== null) return { accepted: true };
+  requireLive(attempt);
+  const { outcome, error, summary, artifacts } = finish;
+  await insertFinish(deps.database.orm, {
+    key: { jobId: job.id, attempt: attempt.attempt },
+    at: deps.now(),
+    finish: { outcome, ...(error === undefined ? {} : { error }) },
+    summary: (summary ?? {}) as Record<string, unknown>,
+    artifacts: artifacts ?? [],
+  });
+  return { accepted: true };
+}
