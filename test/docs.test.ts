@@ -23,7 +23,7 @@ const paths = repositoryPaths();
 const textOf = (path: string) => files.find((file) => file.path === path)?.text ?? '';
 
 // The routes are declared without a database being asked for anything.
-const app = createApp({ version: 'test', log: () => {} } as unknown as Deps);
+const app = createApp({ version: 'test', database: {}, log: () => {} } as unknown as Deps);
 const topics = topicsOf({
   routes: routeNames(app),
   engines,
@@ -70,7 +70,7 @@ test('a variable that is read in any way and not written down is found', () => {
   ]);
   const written = { path: 'api/README.md', text: '`CW_NEW` `SECRET_URL`' };
   expect(undocumentedVariables([code, written])).toEqual([]);
-  const elsewhere = { path: 'trainer/README.md', text: '`CW_NEW` `SECRET_URL`' };
+  const elsewhere = { path: 'migrations/README.md', text: '`CW_NEW` `SECRET_URL`' };
   expect(undocumentedVariables([code, elsewhere])).toHaveLength(2);
 });
 

@@ -98,7 +98,10 @@ function membersOfEnv(file: RepositoryFile): string[] {
     .filter((name) => /^[A-Z][A-Z0-9_]+$/.test(name));
 }
 
-/** Variables that neither the root README nor a README on the way to the file mentions. */
+/**
+ * Variables that no README mentions where people look: the first one, those on the way to the file,
+ * and the trainer's, whose environment the service fills in.
+ */
 export function undocumentedVariables(files: RepositoryFile[]): string[] {
   const readmes = new Map(files.map(({ path, text }) => [path, text]));
   return files
@@ -106,7 +109,9 @@ export function undocumentedVariables(files: RepositoryFile[]): string[] {
     .flatMap((file) => {
       const parts = file.path.split('/').slice(0, -1);
       const near = parts.map((_, index) => `${parts.slice(0, index + 1).join('/')}/README.md`);
-      const texts = ['README.md', ...near].map((path) => readmes.get(path) ?? '');
+      const texts = ['README.md', 'trainer/README.md', ...near].map(
+        (path) => readmes.get(path) ?? '',
+      );
       return variablesIn(file)
         .filter((name) => !texts.some((text) => text.includes(ticks(name))))
         .map((name) => `${name} (${file.path})`);

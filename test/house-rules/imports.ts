@@ -205,7 +205,7 @@ const declared: Rule = {
 
 const installer: Rule = {
   name: 'the installer needs nothing installed',
-  written: 'infra/README.md, "Why it is this way"',
+  written: 'infra/node/README.md, "Why it is this way"',
   find: (files) =>
     files
       .filter(({ path }) => path === 'infra/node/install.mjs')

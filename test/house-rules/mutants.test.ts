@@ -21,6 +21,7 @@ const manyLines = (count: number) => 'x();\n'.repeat(count);
 
 // Words that the rules forbid are put together here, so that this file does not break them itself.
 const home = ['', 'home', 'someone'].join('/');
+const resolved = ['resol', 'ved'].join('');
 const registry = ['https://registry', 'npmjs', 'org'].join('.');
 
 const table = {
@@ -108,7 +109,7 @@ const table = {
     at('infra/README.md', `cd ${home}`, 'cd counterweight'),
     at('trainer/data.ts', `f('${home}/x');`, "f('a/home/x', '/v1/jobs');"),
     at('.npmrc', `registry=${registry}/`, 'save-exact=true'),
-    at('package-lock.json', `"resolved": "${registry}/x.tgz"`, '"integrity": "sha512-x"'),
+    at('package-lock.json', `"${resolved}": "${registry}/x.tgz"`, '"integrity": "sha512-x"'),
   ],
   'tests end in .test.ts': [
     at('test/support/app.ts', "import { test } from 'vitest';", "import { vi } from 'vitest';"),
