@@ -15,6 +15,7 @@ import {
   staleIn,
   topicsOf,
   undocumentedVariables,
+  unknownUsage,
 } from './docs/topics.ts';
 import { repositoryFiles, repositoryPaths } from './house-rules/repository.ts';
 
@@ -118,6 +119,21 @@ test('commands and launchers are found where they are written', () => {
   ]);
   const there = ['api/launchers/local.ts', 'api/launchers/aws-batch/x.ts', 'api/launchers/a.ts'];
   expect(launcherNames(there, engines)).toEqual(['local', 'aws-batch']);
+});
+
+test('the command line has every command and flag that READMEs show', () => {
+  const readmes = files.filter(({ path }) => path.endsWith('README.md'));
+  expect(
+    readmes.flatMap(({ path, text }) => unknownUsage(text, files).map((one) => [path, one])),
+  ).toEqual([]);
+});
+
+test('a command and a flag that are shown and not there are found', () => {
+  const text = "program.command('scan <dir>').option('--out-file <file>');";
+  const cli = { path: 'trainer/commands/scan.ts', text };
+  const shown = '    npx counterweight scan DIR --out x\n    npm run --silent cw -- fly\n';
+  expect(unknownUsage(shown, [cli])).toEqual(['--out', 'fly']);
+  expect(unknownUsage('    npx counterweight scan DIR --out-file x', [cli])).toEqual([]);
 });
 
 test('README says what continuous integration runs, and it runs what README says', () => {

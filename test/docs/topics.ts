@@ -21,7 +21,8 @@ const ticks = (name: string) => `\`${name}\``;
 
 /** Names whose mention is not in the text. */
 export function missingIn(text: string, topic: Topic): string[] {
-  return topic.names.filter((name) => !text.includes(topic.mention(name)));
+  const narrow = text.replaceAll(/ +/g, ' '); // tables may be padded
+  return topic.names.filter((name) => !narrow.includes(topic.mention(name)));
 }
 
 /** Claims of the text for which there is nothing. */
@@ -63,6 +64,21 @@ export function commandNames(files: RepositoryFile[]): string[] {
         .map((argument) => String(argument.value).split(' ')[0]),
     );
   return [...new Set(names)];
+}
+
+/** Commands and flags in the indented lines of a text that the command line does not have. */
+export function unknownUsage(text: string, files: RepositoryFile[]): string[] {
+  const known = commandNames(files);
+  const sources = files.filter(({ path }) => /^trainer\/(cli\.ts$|commands\/)/.test(path));
+  const code = sources.map((file) => file.text).join('\n');
+  return text.split('\n').flatMap((line) => {
+    const [, command, rest] =
+      line.match(/^ {4}(?:npx counterweight|npm run --silent cw --) ([a-z][a-z-]*)(.*)/) ?? [];
+    if (command === undefined) return [];
+    const flags = rest.match(/--[a-z][a-z-]*/g) ?? [];
+    const missing = flags.filter((flag) => !new RegExp(`${flag}(?![a-z-])`).test(code));
+    return [...(known.includes(command) ? [] : [command]), ...missing];
+  });
 }
 
 const endOf = (callee: unknown) => {

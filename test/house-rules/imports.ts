@@ -107,8 +107,8 @@ const table: Rule = {
 
 const engines = ['local', 'docker', 'slurm', 'kubernetes', 'aws-batch', 'agent'];
 const engineOf = (path: string) => {
-  const inside = path.match(/^api\/launchers\/([a-z-]+)(\/|\.ts$)/)?.[1];
-  return engines.find((engine) => inside === engine);
+  const inside = path.match(/^api\/launchers\/([a-z-]+)/)?.[1];
+  return engines.find((engine) => inside === engine || inside?.startsWith(`${engine}-`));
 };
 
 const engineFiles: Rule = {
@@ -129,7 +129,7 @@ const engineFiles: Rule = {
 };
 
 const mayUseNode =
-  /^(api\/node\.ts|api\/launchers\/(local|docker)(\.ts|\/.*)|(trainer|infra|test)\/.*)$/;
+  /^(api\/node\.ts|api\/launchers\/(local|docker)([-./].*)|(trainer|infra|test)\/.*)$/;
 
 const nodeOnly: Rule = {
   name: 'node: only in Node files',

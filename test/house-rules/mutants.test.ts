@@ -68,11 +68,13 @@ const table = {
   ],
   'launchers stand alone': [
     at('api/launchers/docker.ts', "import './local.ts';", "import './launch-key.ts';"),
+    at('api/launchers/local-run.ts', "import './docker.ts';", "import './local.ts';"),
     at('api/launchers/slurm/submit.ts', "import '../agent/x.ts';", "import './script.ts';"),
   ],
   'node: only in Node files': [
     at('api/app.ts', "import 'node:fs';", "import 'hono';"),
     at('api/ids.ts', "const c = await import('crypto');", 'const c = crypto;'),
+    at('api/launchers/locality.ts', "import 'node:fs';", 'x();'),
     at('api/launchers/slurm.ts', "import 'node:net';", "import '../errors.ts';"),
   ],
   'packages are declared': [
