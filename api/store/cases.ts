@@ -175,7 +175,8 @@ export async function insertCases(
 }
 
 // A live row of this draft is changed in place; one of an earlier version is closed at this draft
-// and, unless the line removes the case, followed by a new row with the same ordinal.
+// and, unless the line removes the case, followed by a new row with the same ordinal. A case that was
+// added and removed within the draft keeps an empty range, so its ordinal is never given to another.
 async function storeBatch(
   tx: Orm,
   { datasetId, version, batch }: { datasetId: string; version: number; batch: string },
@@ -185,7 +186,8 @@ async function storeBatch(
   const changed = sql`(line.removed or c.attributes is distinct from line.attributes or c.files is distinct from line.files)`;
   const dropped = await rows(
     tx,
-    sql`delete from cases c using ${lines} where ${live} and line.removed and c.valid_from = ${version} returning 1`,
+    sql`update cases c set valid_to = ${version} from ${lines}
+      where ${live} and line.removed and c.valid_from = ${version} returning 1`,
   );
   const edited = await rows(
     tx,
@@ -207,6 +209,8 @@ async function storeBatch(
         and old.case_id = line.id order by old.valid_from limit 1) known on true
       cross join (select coalesce(max(ordinal), -1)::int as ordinal from cases where dataset_id = ${datasetId}) start
       where line.removed is not true and not exists (select 1 from cases c where ${live})
+      on conflict (dataset_id, ordinal, valid_from) do update
+        set attributes = excluded.attributes, files = excluded.files, valid_to = null
       returning 1`,
   );
   const removedFromBase = closed.filter((row) => row.removed === true).length;

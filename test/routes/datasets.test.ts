@@ -196,6 +196,22 @@ describe('versions', () => {
   });
 });
 
+test('never gives the ordinal of a removed case to another one', async () => {
+  const path = await draft('ordinals');
+  const lines = caseLines(10);
+  await must(api, 200, 'POST', `${path}/cases`, ndjsonOf(lines));
+  await must(api, 200, 'PUT', `${path}/splits/s`, foldsOf(lines.map((line) => line.id)));
+  const last = lines[9];
+  const removed = { id: last.id, removed: true };
+  await must(api, 200, 'POST', `${path}/cases`, ndjsonOf([removed]));
+  await must(api, 200, 'POST', `${path}/cases`, ndjsonOf([{ ...last, id: 'another' }]));
+  const answer = await api.call('POST', `${path}/commit`, { reason: 'ok' });
+  expect(answer.body.errors[0].caseId).toBe(last.id);
+  await must(api, 200, 'POST', `${path}/cases`, ndjsonOf([last]));
+  expect(await storedIds(path)).toContain(last.id);
+  await must(api, 200, 'POST', `${path}/commit`, { reason: 'ok' });
+});
+
 describe('splits', () => {
   test.each([
     ['an unknown case', [{ train: ['case_0000', 'ghost'], val: ['case_0001'] }], '/0/train/1', 'ghost'],
