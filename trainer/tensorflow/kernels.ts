@@ -85,13 +85,11 @@ export function registerTransposeGradient(): void {
       return {
         dy: () => tf.conv3d(ddx as tf.Tensor5D, filter, strides, pad),
         filter: () =>
-          tf
-            .engine()
-            .runKernel('Conv3DBackpropFilterV2', { x: ddx as tf.Tensor, dy }, {
-              strides,
-              pad,
-              filterShape: filter.shape,
-            } as unknown as tf.NamedAttrMap) as tf.Tensor,
+          tf.engine().runKernel('Conv3DBackpropFilterV2', { x: ddx as tf.Tensor, dy }, {
+            strides,
+            pad,
+            filterShape: filter.shape,
+          } as unknown as tf.NamedAttrMap) as tf.Tensor,
       };
     },
   });
