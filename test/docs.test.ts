@@ -112,7 +112,7 @@ test('a dead link, a dead path and a document that is not there are found', () =
 });
 
 test('commands and launchers are found where they are written', () => {
-  const cli = "program.command('scan <dir>'); const v = x.command('verify'); y.command(name);";
+  const cli = "program.command('scan <dir>'); const v = new Command('verify'); y.command(name);";
   expect(commandNames([{ path: 'trainer/commands/scan.ts', text: cli }])).toEqual([
     'scan',
     'verify',

@@ -52,13 +52,13 @@ export function launcherNames(paths: string[], engines: readonly string[]): stri
   );
 }
 
-/** Names given to commander's `.command('name ...')`, a command below another as `verify draws`. */
+/** Names given to commander, as `.command('name ...')` or `new Command('name')`. */
 export function commandNames(files: RepositoryFile[]): string[] {
   const names = files
     .filter(({ path }) => /^trainer\/(cli\.ts$|commands\/)/.test(path) && isCode(path))
     .flatMap((file) =>
-      findNodes(file, 'CallExpression')
-        .filter(({ node }) => endOf(node.callee) === 'command')
+      findNodes(file, 'CallExpression', 'NewExpression')
+        .filter(({ node }) => endOf(node.callee) === 'command' || nameOf(node.callee) === 'Command')
         .map(({ node }) => (node.arguments as SyntaxNode[])[0])
         .filter((argument) => argument?.type === 'Literal')
         .map((argument) => String(argument.value).split(' ')[0]),

@@ -220,4 +220,29 @@ const installer: Rule = {
       ),
 };
 
-export const importRules = [table, engineFiles, nodeOnly, edge, declared, installer];
+type Locked = Record<string, Record<'dependencies' | 'optionalDependencies', object | undefined>>;
+
+const lockFile: Rule = {
+  name: 'the lock file is whole',
+  written: 'infra/node/README.md, "The lock file"',
+  find: (files) =>
+    files
+      .filter(({ path }) => path === 'package-lock.json')
+      .flatMap(({ path, text }) => {
+        const packages = (JSON.parse(text).packages ?? {}) as Locked;
+        const locked = new Set(
+          Object.keys(packages).map((key) => key.replace(/^.*node_modules\//, '')),
+        );
+        return Object.entries(packages).flatMap(([key, one]) =>
+          Object.keys({ ...one.dependencies, ...one.optionalDependencies })
+            .filter((name) => !locked.has(name))
+            .map((name) => ({
+              path,
+              line: 1,
+              detail: `${name}, which ${key} asks for, is missing`,
+            })),
+        );
+      }),
+};
+
+export const importRules = [table, engineFiles, nodeOnly, edge, declared, installer, lockFile];

@@ -150,6 +150,10 @@ const table = {
   ],
 } satisfies Record<string, ((rule: string) => Mutant)[]>;
 
+const lockOf = (packages: object) => ({
+  path: 'package-lock.json',
+  text: JSON.stringify({ packages }),
+});
 const sayNothing = { path: 'api/x.ts', text: `${opening}x();` };
 /** Rules on paths: the bad checkout's files, where it is found, and the good one's files. */
 const paths: Record<string, [bad: RepositoryFile[], found: string, fine: RepositoryFile[]][]> = {
@@ -205,6 +209,13 @@ const paths: Record<string, [bad: RepositoryFile[], found: string, fine: Reposit
         { path: 'api/app.ts', text: "import type { X } from './launchers/local.ts';" },
         { path: 'api/launchers/local.ts', text: '' },
       ],
+    ],
+  ],
+  'the lock file is whole': [
+    [
+      [lockOf({ 'node_modules/a': { optionalDependencies: { 'a-darwin': '1' } } })],
+      'package-lock.json:1',
+      [lockOf({ 'node_modules/a': { optionalDependencies: { b: '1' } }, 'x/node_modules/b': {} })],
     ],
   ],
   'a file says what it is': [
