@@ -2,6 +2,7 @@
 // factors per case. A factor multiplies its own case's loss and nothing else.
 
 import * as tf from '@tensorflow/tfjs';
+import { alongRows, rowsOf, spaceMean, type Volumes } from './tensorflow/space.ts';
 
 const smooth = 1e-5;
 
@@ -10,62 +11,51 @@ const smooth = 1e-5;
  * logits [B,D,H,W,K], labels int32 [B,D,H,W] -> [B]. Gradients flow to the logits only.
  */
 export function caseLosses(logits: tf.Tensor5D, labels: tf.Tensor4D): tf.Tensor1D {
-  const [batch, depth, height, width, classes] = logits.shape;
-  const space = depth * height * width;
-  const truth = tf
-    .oneHot(labels.reshape<tf.Tensor1D>([batch * space]), classes)
-    .toFloat()
-    .reshape<tf.Tensor2D>([batch, space * classes]);
+  const { shape } = logits;
+  const voxels = labels.size;
   const operation = tf.customGrad((given, save) => {
-    const flat = (given as tf.Tensor).reshape<tf.Tensor2D>([batch, space * classes]);
-    const cases = Array.from({ length: batch }, (_, b) => {
-      const row = (x: tf.Tensor2D) =>
-        tf.slice2d(x, [b, 0], [1, space * classes]).reshape<tf.Tensor2D>([space, classes]);
-      return oneCase(row(flat), row(truth));
-    });
-    const value = tf.stack(cases.map(({ loss }) => loss)) as tf.Tensor1D;
-    const gradient = tf.concat2d(
-      cases.map((one) => one.gradient.reshape<tf.Tensor2D>([1, space * classes])),
-      0,
-    );
+    const flat = (given as tf.Tensor).reshape<tf.Tensor2D>([voxels, shape[4]]);
+    const truth = tf.oneHot(labels.reshape<tf.Tensor1D>([voxels]), shape[4]).toFloat();
+    const p = tf.softmax(flat);
+    const { losses, gradient } = lossesAndGradient(p, truth as tf.Tensor2D, shape);
     (save as tf.GradSaveFunc)([gradient]);
     const gradFunc = (dy: tf.Tensor, [saved]: tf.Tensor[]) =>
-      tf.mul(saved, dy.reshape([batch, 1])).reshape(logits.shape);
-    return { value, gradFunc };
+      tf.mul(saved, dy.reshape([shape[0], 1, 1])).reshape(shape);
+    return { value: losses, gradFunc };
   });
   return operation(logits) as tf.Tensor1D;
 }
 
-// Loss and its gradient by the logits of one case: logits and truth are [S, K].
-function oneCase(
-  logits: tf.Tensor2D,
+// Losses [B] and their gradient by the logits (as rows); p and truth are [B*D*H*W, K].
+function lossesAndGradient(
+  p: tf.Tensor2D,
   truth: tf.Tensor2D,
-): { loss: tf.Scalar; gradient: tf.Tensor2D } {
-  const [space, classes] = logits.shape;
-  const ones = tf.fill<tf.Rank.R2>([1, space], 1);
-  const p = tf.softmax(logits);
+  shape: Volumes,
+): { losses: tf.Tensor1D; gradient: tf.Tensor3D } {
+  const [batch, depth, height, width, classes] = shape;
+  const space = depth * height * width;
   const both = tf.mul(p, truth);
-  const overlap = tf.matMul(ones, both);
-  const size = tf.add(tf.matMul(ones, p), tf.matMul(ones, truth)).add<tf.Tensor2D>(smooth);
-  const foreground = tf.tensor2d([
-    Array.from({ length: classes }, (_, k) => (k === 0 ? 0 : 1 / (classes - 1))),
-  ]);
-  const dice = tf.div<tf.Tensor2D>(overlap.mul(2).add(smooth), size);
+  const overlap = tf.mul(spaceMean(both, shape), space);
+  const size = tf.mul(tf.add(spaceMean(p, shape), spaceMean(truth, shape)), space).add(smooth);
+  const dice = tf.div(overlap.mul(2).add(smooth), size);
+  const share = tf.tensor1d(Array.from({ length: classes }, (_, k) => (k ? 1 / (classes - 1) : 0)));
+  const ones = tf.fill<tf.Rank.R2>([classes, classes], 1);
   const chosen = tf.matMul(both, tf.fill<tf.Rank.R2>([classes, 1], 1));
-  const entropy = tf.matMul(ones, tf.log(tf.clipByValue(chosen, 1e-30, 1))).div(-space);
-  const loss = entropy
-    .sub(tf.sum(tf.mul(dice, foreground)))
-    .add(1)
-    .reshape<tf.Scalar>([]);
-  // d(1 - Dice)/dp per class is truth * rise + level; through softmax it becomes p (g - sum g p).
-  const rise = tf.div<tf.Tensor2D>(foreground.mul(-2), size);
-  const level = tf.div<tf.Tensor2D>(tf.mul(foreground, dice), size);
-  const byP = tf.add(tf.mul(truth, rise), level);
-  const weighted = tf.mul<tf.Tensor2D>(byP, p);
-  const total = tf.matMul(weighted, tf.fill<tf.Rank.R2>([classes, 1], 1));
-  const diceGradient = tf.sub(weighted, tf.mul(p, total));
-  const entropyGradient = tf.sub(p, truth).div(space);
-  return { loss, gradient: tf.add(diceGradient, entropyGradient) };
+  const logs = tf.log(tf.clipByValue(chosen, 1e-30, 1));
+  const entropy = tf.neg(spaceMean(logs, [batch, depth, height, width, 1]).reshape([batch]));
+  const losses = tf.add(entropy, tf.sub(1, tf.sum(tf.mul(dice, share), [1, 2])));
+  // d(1 - Dice)/dp per class is truth rise + level; through softmax it becomes p (g - sum of g p).
+  const rise = alongRows(tf.div(tf.mul(share, -2), size), shape);
+  const level = alongRows(tf.div(tf.mul(share, dice), size), shape);
+  const [pRows, truthRows] = [rowsOf(p, shape), rowsOf(truth, shape)];
+  const byP = tf.mul(tf.add(tf.mul(truthRows, rise), level), pRows);
+  const total = rowsOf(tf.matMul(byP.reshape<tf.Tensor2D>(p.shape), ones), shape);
+  const diceGradient = tf.sub(byP, tf.mul(pRows, total));
+  const entropyGradient = tf.mul(tf.sub(pRows, truthRows), 1 / space);
+  return {
+    losses: losses as tf.Tensor1D,
+    gradient: tf.add(diceGradient, entropyGradient) as tf.Tensor3D,
+  };
 }
 
 /** (1/B) sum of factor times loss: never divided by the factors' sum or maximum (METHOD.md section 5). */

@@ -4,6 +4,7 @@
 import * as tf from '@tensorflow/tfjs';
 import { philoxWords } from '../api/weights/philox.ts';
 import { instanceNormActivation } from './tensorflow/norm.ts';
+import { addBias } from './tensorflow/space.ts';
 
 export type Parameter = { name: string; variable: tf.Variable };
 
@@ -115,7 +116,7 @@ function layers(
     [1, 1, 1, features[0], classes],
     'he',
   ) as unknown as tf.Tensor5D;
-  const bias = make('logits/bias', [classes], 0);
+  const bias = make('logits/bias', [classes], 0) as unknown as tf.Tensor1D;
   return (image) => {
     const skips: tf.Tensor5D[] = [];
     let x = image;
@@ -130,6 +131,6 @@ function layers(
       x = tf.conv3dTranspose(x, up as unknown as tf.Tensor5D, shape, two, 'same');
       x = second(first(x, skips[level]));
     }
-    return tf.add(tf.conv3d(x, last, 1, 'same'), bias);
+    return addBias(tf.conv3d(x, last, 1, 'same'), bias);
   };
 }

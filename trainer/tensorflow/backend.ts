@@ -5,7 +5,8 @@ import { createRequire } from 'node:module';
 import { dirname } from 'node:path';
 import * as tf from '@tensorflow/tfjs';
 import { setThreadsCount, setWasmPaths } from '@tensorflow/tfjs-backend-wasm';
-import { registerTransposeGradient, replaceWasmKernels } from './kernels.ts';
+import { registerMissingGradients } from './gradients.ts';
+import { replaceWasmKernels } from './kernels.ts';
 import { runSelfTest } from './self-test.ts';
 
 export type BackendName = 'native' | 'wasm' | 'cpu';
@@ -30,7 +31,7 @@ export async function chooseBackend({
   for (const name of order) {
     const problem = await start(name);
     if (problem === null) {
-      registerTransposeGradient();
+      registerMissingGradients();
       const reason = wanted === 'auto' ? [...reasons, `${name} starts`].join('; ') : 'as asked for';
       const tested = runSelfTest();
       log(

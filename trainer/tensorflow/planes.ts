@@ -17,22 +17,29 @@ export type ConvolutionSizes = {
 };
 
 export type ConvolutionAttributes = {
-  strides: number | [number, number, number];
-  pad: 'same' | 'valid' | number;
+  strides: number | number[];
+  pad: 'same' | 'valid' | number | number[][];
+  dilations?: number | number[];
+  dataFormat?: string;
+  dimRoundingMode?: 'floor' | 'round' | 'ceil';
 };
 
-/** Sizes as tfjs itself computes them. Dilation is refused: no backend has its gradient. */
-export function sizesOf(
+/** Sizes of a 3D convolution, as tfjs itself computes them. */
+export function volumeSizes(
   inputShape: number[],
   filterShape: number[],
-  { strides, pad }: ConvolutionAttributes,
+  attributes: ConvolutionAttributes,
 ): ConvolutionSizes {
+  requirePlain(attributes, 'NDHWC');
   const info = tf.backend_util.computeConv3DInfo(
     inputShape as [number, number, number, number, number],
     filterShape as [number, number, number, number, number],
-    strides,
+    attributes.strides as [number, number, number],
     1,
-    pad as 'same' | 'valid',
+    attributes.pad as 'same',
+    false,
+    'channelsLast',
+    attributes.dimRoundingMode,
   );
   const { front, top, left } = info.padInfo;
   return {
@@ -45,6 +52,43 @@ export function sizesOf(
     inChannels: info.inChannels,
     outChannels: info.outChannels,
   };
+}
+
+/** Sizes of a 2D convolution, seen as one of depth 1. */
+export function planeSizes(
+  inputShape: number[],
+  filterShape: number[],
+  attributes: ConvolutionAttributes,
+): ConvolutionSizes {
+  requirePlain(attributes, 'NHWC');
+  const info = tf.backend_util.computeConv2DInfo(
+    inputShape as [number, number, number, number],
+    filterShape as [number, number, number, number],
+    attributes.strides as [number, number],
+    1,
+    attributes.pad as 'same',
+    attributes.dimRoundingMode,
+  );
+  return {
+    batch: info.batchSize,
+    input: [1, info.inHeight, info.inWidth],
+    output: [1, info.outHeight, info.outWidth],
+    kernel: [1, info.filterHeight, info.filterWidth],
+    strides: [1, info.strideHeight, info.strideWidth],
+    before: [0, info.padInfo.top, info.padInfo.left],
+    inChannels: info.inChannels,
+    outChannels: info.outChannels,
+  };
+}
+
+// What these kernels cannot do is refused: a wrong number without an error is what they are here for.
+function requirePlain({ dilations = 1, dataFormat }: ConvolutionAttributes, format: string): void {
+  if ([dilations].flat().some((by) => by !== 1)) {
+    throw new Error('these kernels have no dilated convolution; no backend has its gradient');
+  }
+  if (dataFormat !== undefined && dataFormat !== format) {
+    throw new Error(`these kernels know ${format} only, not ${dataFormat}`);
+  }
 }
 
 /** Zeros needed after the last plane of an axis; negative where trailing planes go unused. */
