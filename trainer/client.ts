@@ -1,0 +1,133 @@
+// The service over HTTP, as the command line uses it: reads are retried, problem documents become
+// messages that name field, line and what to do.
+
+export type Client = {
+  api: string;
+  call: <Answer>(method: string, path: string, body?: unknown) => Promise<Answer>;
+  /** The raw response of a request that succeeded. */
+  send: (method: string, path: string, options?: SendOptions) => Promise<Response>;
+};
+
+export type SendOptions = { body?: string | Uint8Array; headers?: Record<string, string> };
+
+/** A failure with the exit code that it means. */
+export type Failure = Error & { exitCode: number; problem?: Problem };
+
+export type Problem = {
+  status: number;
+  title: string;
+  detail: string;
+  requestId?: string;
+  errors?: {
+    pointer?: string;
+    line?: number;
+    caseId?: string;
+    detail: string;
+    range?: { from: number; to: number };
+  }[];
+};
+
+export const exitCodes = { done: 0, failed: 1, usage: 2, refused: 3, gateNotMet: 4, timedOut: 5 };
+
+export function failure(message: string, exitCode = exitCodes.failed, problem?: Problem): Failure {
+  return Object.assign(new Error(message), { exitCode, problem });
+}
+
+/** A problem document as people read it. */
+export function problemText({ detail, errors = [], requestId, status }: Problem): string {
+  const lines = errors.slice(0, 20).map(({ pointer, line, detail: what, range }) => {
+    const at = line === undefined ? pointer || 'body' : `line ${line}`;
+    const where = range === undefined ? '' : ` (characters ${range.from} to ${range.to})`;
+    return `  ${at}${where}: ${what}`;
+  });
+  if (errors.length > 20) lines.push(`  ... and ${errors.length - 20} more`);
+  const id = status >= 500 && requestId ? ` (request ${requestId})` : '';
+  return [`${detail}${id}`, ...lines].join('\n');
+}
+
+export type ClientOptions = {
+  api: string;
+  token: string | undefined;
+  fetch: typeof fetch;
+  sleep: (milliseconds: number) => Promise<void>;
+};
+
+const retriedStatuses = new Set([429, 502, 503, 504]);
+const mostTries = 5;
+
+export function createClient({ api, token, fetch, sleep }: ClientOptions): Client {
+  const base = api.replace(/\/+$/, '');
+  const authorization: Record<string, string> = token ? { authorization: `Bearer ${token}` } : {};
+
+  async function attempt(
+    method: string,
+    path: string,
+    { body, headers }: SendOptions,
+  ): Promise<Response> {
+    const init = {
+      method,
+      headers: { ...authorization, ...headers },
+      body: body as BodyInit | undefined,
+    };
+    for (let tries = 1; ; tries++) {
+      const last = method !== 'GET' || tries === mostTries;
+      try {
+        const response = await fetch(`${base}${path}`, init);
+        if (last || !retriedStatuses.has(response.status)) return response;
+        await sleep(waitMs(response, tries));
+      } catch (cause) {
+        if (last) throw unreachable(base, cause);
+        await sleep(waitMs(null, tries));
+      }
+    }
+  }
+
+  const send: Client['send'] = async (method, path, options = {}) => {
+    const response = await attempt(method, path, options);
+    if (!response.ok) throw await refused(response);
+    return response;
+  };
+  return {
+    api: base,
+    send,
+    call: async <Answer>(method: string, path: string, body?: unknown) => {
+      const json =
+        body === undefined
+          ? {}
+          : { body: JSON.stringify(body), headers: { 'content-type': 'application/json' } };
+      const text = await (await send(method, path, json)).text();
+      return (text === '' ? null : JSON.parse(text)) as Answer;
+    },
+  };
+}
+
+function waitMs(response: Response | null, tries: number): number {
+  const asked = Number(response?.headers.get('retry-after'));
+  return asked > 0 ? Math.min(asked, 60) * 1000 : 200 * 2 ** tries;
+}
+
+function unreachable(base: string, cause: unknown): Failure {
+  const why = (cause as { cause?: { code?: string } }).cause?.code ?? (cause as Error).message;
+  return failure(
+    `no service answers at ${base} (${why}). Start one with "npm start", or name another with --api.`,
+  );
+}
+
+async function refused(response: Response): Promise<Failure> {
+  const text = await response.text();
+  let problem: Problem;
+  try {
+    problem = JSON.parse(text) as Problem;
+  } catch {
+    problem = {
+      status: response.status,
+      title: response.statusText,
+      detail: text.slice(0, 300) || response.statusText,
+    };
+  }
+  return failure(
+    problemText(problem),
+    response.status >= 500 ? exitCodes.failed : exitCodes.refused,
+    problem,
+  );
+}

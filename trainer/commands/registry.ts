@@ -1,0 +1,26 @@
+// Every command, by name.
+
+import { demo } from './demo.ts';
+import { doctor } from './doctor.ts';
+import type { AddCommand } from './io.ts';
+import { launch } from './launch.ts';
+import { push } from './push.ts';
+import { rules } from './rules.ts';
+import { scan } from './scan.ts';
+import { snapshot } from './snapshot.ts';
+import { verify } from './verify.ts';
+import { watch } from './watch.ts';
+import { whatIf } from './what-if.ts';
+
+export const commands: Record<string, AddCommand> = {
+  scan,
+  push,
+  rules,
+  'what-if': whatIf,
+  snapshot,
+  launch,
+  watch,
+  verify,
+  demo,
+  doctor,
+};

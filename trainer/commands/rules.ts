@@ -1,0 +1,48 @@
+// counterweight rules check|add FILE.
+
+import { readFileSync } from 'node:fs';
+import { exitCodes, failure } from '../client.ts';
+import { type AddCommand, clientOf, type ServiceOptions, withService } from './io.ts';
+
+export const rules: AddCommand = (program, io) => {
+  const group = program.command('rules').description('check and store rule sets');
+  withService(group.command('check <file>'))
+    .description('check a rule document against the attributes of a dataset')
+    .requiredOption('--dataset <name>', 'the dataset')
+    .action(async (file: string, options: ServiceOptions & { dataset: string }) => {
+      const path = `/v1/datasets/${encodeURIComponent(options.dataset)}/rule-sets/check`;
+      const answer = await clientOf(io, options).call('POST', path, { rules: readDocument(file) });
+      if (options.json) io.out(JSON.stringify(answer));
+      else io.say('the rules are sound');
+    });
+  withService(group.command('add <file>'))
+    .description('store a rule document as the next version of a rule set')
+    .requiredOption('--dataset <name>', 'the dataset')
+    .requiredOption('--name <name>', 'name of the rule set')
+    .requiredOption('--reason <text>', 'why')
+    .action(
+      async (
+        file: string,
+        options: ServiceOptions & { dataset: string; name: string; reason: string },
+      ) => {
+        const path = `/v1/datasets/${encodeURIComponent(options.dataset)}/rule-sets`;
+        const body = { name: options.name, rules: readDocument(file), reason: options.reason };
+        const stored = await clientOf(io, options).call<{
+          name: string;
+          version: number;
+          digest: string;
+        }>('POST', path, body);
+        if (options.json) io.out(JSON.stringify(stored));
+        else io.say(`${stored.name}@${stored.version} ${stored.digest}`);
+      },
+    );
+};
+
+/** A JSON document from a file; a usage failure that names the file where it is none. */
+export function readDocument(file: string): unknown {
+  try {
+    return JSON.parse(readFileSync(file, 'utf8'));
+  } catch (cause) {
+    throw failure(`${file} cannot be read: ${(cause as Error).message}`, exitCodes.usage);
+  }
+}

@@ -1,0 +1,57 @@
+// counterweight snapshot: freeze one, or export one for offline use.
+
+import { createWriteStream } from 'node:fs';
+import { Readable } from 'node:stream';
+import { pipeline } from 'node:stream/promises';
+import type { Client } from '../client.ts';
+import { type AddCommand, clientOf, type ServiceOptions, withService } from './io.ts';
+import { type Fold, foldOf, whatIfText, wholeOf } from './what-if.ts';
+
+type Options = ServiceOptions & {
+  dataset: string;
+  version: number;
+  split: string;
+  fold: Fold;
+  ruleSet: string;
+  reason: string;
+  acceptLowEffective?: boolean;
+  export?: string;
+};
+
+export type FrozenSnapshot = {
+  id: string;
+  digest: string;
+  header: object;
+  diagnostics: Parameters<typeof whatIfText>[0]['diagnostics'];
+  excluded: { id: string; reason: string }[];
+};
+
+export const snapshot: AddCommand = (program, io) => {
+  withService(program.command('snapshot'))
+    .description('freeze a snapshot; the same inputs give the same one')
+    .requiredOption('--dataset <name>', 'the dataset')
+    .requiredOption('--version <number>', 'its version', wholeOf)
+    .option('--split <name>', 'the split', 'five-fold')
+    .requiredOption('--fold <fold>', 'fold number, or all', foldOf)
+    .requiredOption('--rule-set <name@version>', 'the rule set')
+    .requiredOption('--reason <text>', 'why')
+    .option('--accept-low-effective', 'freeze although the effective fraction is low')
+    .option('--export <file>', 'write the snapshot with its cases as JSON')
+    .action(async (options: Options) => {
+      const { dataset, version, split, fold, ruleSet, reason, acceptLowEffective } = options;
+      const client = clientOf(io, options);
+      const path = `/v1/datasets/${encodeURIComponent(dataset)}/snapshots`;
+      const body = { version, split, fold, ruleSet, reason, acceptLowEffective };
+      const frozen = await client.call<FrozenSnapshot>('POST', path, body);
+      if (options.export !== undefined) await exportSnapshot(client, frozen.digest, options.export);
+      io.out(options.json ? JSON.stringify(frozen) : `${frozen.digest}\n${whatIfText(frozen)}`);
+    });
+};
+
+/** Writes `{digest, header, cases}` to a file, streamed. */
+export async function exportSnapshot(client: Client, digest: string, file: string): Promise<void> {
+  const response = await client.send('GET', `/v1/snapshots/${digest}/cases`, {
+    headers: { accept: 'application/json' },
+  });
+  await pipeline(Readable.fromWeb(response.body as never), createWriteStream(file));
+}
