@@ -142,7 +142,7 @@ export function replay(
 
 function settle(
   io: Io,
-  verdict: { ok: boolean; fault: string | null },
+  verdict: { ok: boolean; fault: string | null; [figure: string]: unknown },
   json: boolean | undefined,
   text: string,
 ): void {
