@@ -4,20 +4,24 @@
 import { z } from 'zod';
 
 const reserved = new Set(
-  'true false null in as break const continue else for function if import let loop package namespace return var void while has size'.split(
+  'true false null in as break const continue else for function if import let loop package namespace return var void while'.split(
     ' ',
   ),
 );
 
-/** A name that an expression can read as `case.NAME`. */
+/** A name that an expression can read as `case.NAME`: a CEL identifier (METHOD.md section 3). */
 export const attributeNameSchema = z
   .string()
   .regex(
     /^[A-Za-z_][A-Za-z0-9_]{0,99}$/,
     'an attribute name is a letter or underscore, then letters, digits or underscores (at most 100)',
   )
-  .refine((name) => !reserved.has(name), 'this name is reserved in expressions; choose another');
+  .refine(
+    (name) => !reserved.has(name) && !(name in {}),
+    'this name is reserved in expressions; choose another',
+  );
 
+/** Where values come from; a model's scores fall under the leak guard (METHOD.md section 8). */
 export const originSchema = z.union([
   z.enum(['measured', 'entered']),
   z.strictObject({
@@ -35,21 +39,32 @@ export const attributeSchema = z
     required: z.boolean().default(true),
     origin: originSchema.optional(),
   })
-  .meta({ id: 'Attribute' });
+  .meta({
+    id: 'Attribute',
+    description: 'METHOD.md section 3; missing values are allowed only where required is false',
+  });
 export type AttributeSchema = z.output<typeof attributeSchema>;
 
 export const attributeMapSchema = z.record(attributeNameSchema, attributeSchema);
 export type AttributeMap = Record<string, AttributeSchema>;
 
-/** What is wrong with a case id, or null: 1 to 200 characters, none of them a control character. */
+/** What is wrong with a case id, or null: 1 to 200 characters, none a control character. */
 export function caseIdFault(id: unknown): string | null {
   if (typeof id !== 'string') return 'id must be a string';
-  if (id.length === 0 || id.length > 200) return 'id must have 1 to 200 characters';
+  if (id.length === 0 || (id.length > 200 && codePoints(id) > 200)) {
+    return 'id must have 1 to 200 characters';
+  }
   for (let k = 0; k < id.length; k++) {
     const code = id.charCodeAt(k);
     if (code < 0x20 || (code >= 0x7f && code < 0xa0)) return 'id must not hold control characters';
   }
   return /\p{Surrogate}/u.test(id) ? 'id is not well-formed Unicode' : null;
+}
+
+function codePoints(text: string): number {
+  let count = 0;
+  for (const _ of text) count++;
+  return count;
 }
 
 const maxText = 2_000;

@@ -56,7 +56,19 @@ export const rarityTermSchema = z
   .refine((term) => term.method !== 'effective-number' || term.beta !== undefined, {
     path: ['beta'],
     message: 'effective-number needs a beta, for instance 0.99',
-  });
+  })
+  .refine((term) => term.method !== 'inverse-frequency' || term.beta === undefined, {
+    path: ['beta'],
+    message: 'beta belongs to effective-number; inverse-frequency has a power',
+  })
+  .refine(
+    (term) =>
+      term.method !== 'effective-number' || (term.power === undefined && term.smoothing === 0),
+    {
+      path: ['method'],
+      message: 'power and smoothing belong to inverse-frequency; effective-number has a beta',
+    },
+  );
 
 export const qualityTermSchema = z
   .strictObject({
@@ -68,7 +80,7 @@ export const qualityTermSchema = z
     factorAtFrom: notNegative,
     factorAtTo: notNegative,
   })
-  .refine((term) => term.from < term.to, { path: ['to'], message: 'to must be above from' });
+  .refine((term) => term.from !== term.to, { path: ['to'], message: 'to must differ from from' });
 
 export const difficultyTermSchema = z.strictObject({
   name: termName,
@@ -76,6 +88,7 @@ export const difficultyTermSchema = z.strictObject({
   attribute,
   measure: z.enum(['dice', 'loss']),
   power: notNegative.max(10),
+  /** Percent of the cases that have a value; larger difficulties are cut to its value. */
   clipPercentile: z.number().min(0).max(100).default(95),
 });
 
@@ -100,6 +113,7 @@ const termsSchema = z
 
 const samplingSchema = z.strictObject({
   terms: termsSchema,
+  /** Exponent on the product of the terms. */
   temper: positive.max(10).default(1),
   floor: positive.max(1, 'the floor is above 0 and at most 1').default(0.2),
   cap: z.number().min(1, 'the cap is at least 1').max(1e6).default(5),
@@ -126,7 +140,11 @@ export const ruleDocumentSchema = z
       .max(50)
       .default([])
       .refine(namedOnce, 'two exclusions have the same name'),
-    groups: z.array(attribute).max(20).default([]),
+    groups: z
+      .array(attribute)
+      .max(20)
+      .default([])
+      .refine((names) => new Set(names).size === names.length, 'a group is named twice'),
     target: z.strictObject({ terms: termsSchema }).prefault({}),
     sampling: samplingSchema.prefault({}),
     correction: z.strictObject({ strength: z.number().min(0).max(1).default(1) }).prefault({}),

@@ -1,4 +1,4 @@
-// From scores to draw probabilities: the exact capped proportional allocation of METHOD.md section 4.
+// From scores to draw probabilities: exact capped proportional allocation (METHOD.md section 4).
 // All arithmetic on scores is in logarithms, so 1e-300 and 1e300 may stand side by side.
 
 import { runningSum, sumOf } from './sums.ts';
@@ -15,7 +15,7 @@ export type AllocationInput = {
 
 /**
  * q_i with floor t_i <= q_i <= cap t_i and sum 1, proportional to t_i s_i^temper between the bounds:
- * the one solution of sum clamp(lambda a_i, e t_i, c t_i) = 1, found by walking the sorted breakpoints.
+ * the one solution of sum clamp(lambda a_i, e t_i, c t_i) = 1, found by walking its breakpoints.
  */
 export function drawProbabilities({
   target,
@@ -24,7 +24,7 @@ export function drawProbabilities({
   floor,
   cap,
 }: AllocationInput): Float64Array {
-  // lambda a_i meets the floor at ln lambda = ln e - temper ln s_i and the cap at ln c - temper ln s_i.
+  // lambda a_i meets the floor at ln lambda = ln e - temper ln s_i; with ln c it meets the cap.
   const scored = scoredByRatio(logScores, temper);
   const state = lastSegment({ target, scored, floor, cap });
   return filled({ target, floor, cap }, state);
@@ -35,16 +35,18 @@ type Scored = { order: Uint32Array; logs: Float64Array };
 // Cases with a positive score by falling ln(score^temper): the first ones meet their bounds first.
 function scoredByRatio(logScores: Float64Array, temper: number): Scored {
   const logs = logScores.map((log) => log * temper);
-  const places = [];
-  for (let k = 0; k < logs.length; k++) if (logs[k] > -Infinity) places.push(k);
-  const order = Uint32Array.from(places).sort((a, b) => logs[b] - logs[a] || a - b);
+  const places = new Uint32Array(logs.length);
+  let count = 0;
+  for (let k = 0; k < logs.length; k++) if (logs[k] > -Infinity) places[count++] = k;
+  const order = places.subarray(0, count).sort((a, b) => logs[b] - logs[a] || a - b);
   return { order, logs };
 }
 
 type Segment = Scored & { risen: number; capped: number };
 
 // With ln lambda rising, cases leave the floor in `order` and reach the cap in `order`. Between two
-// events the sum is e (target at floor) + c (target at cap) + lambda (a between): find where it is 1.
+// events the sum is e (targets at floor) + c (targets at cap) + lambda (a between): find where it
+// is 1.
 function lastSegment({
   target,
   scored: { order, logs },
@@ -56,7 +58,7 @@ function lastSegment({
   const atFloor = runningSum();
   for (const t of target) atFloor.add(t);
   const atCap = runningSum();
-  const between = scaledSum();
+  const between = sumBetween(target, { order, logs });
   let risen = 0;
   let capped = 0;
   while (risen < order.length || capped < order.length) {
@@ -66,51 +68,43 @@ function lastSegment({
     const sum = floor * atFloor.value() + cap * atCap.value() + between.times(event);
     if (sum >= 1) break;
     if (rises <= caps) {
-      const k = order[risen++];
-      atFloor.add(-target[k]);
-      between.add(target[k], logs[k]);
+      atFloor.add(-target[order[risen++]]);
+      between.rise();
     } else {
-      const k = order[capped++];
-      between.remove(target[k], logs[k]);
-      atCap.add(target[k]);
+      atCap.add(target[order[capped++]]);
+      between.cap();
     }
   }
   return { order, logs, risen, capped };
 }
 
-// sum t_k exp(log_k) as mantissa and exponent. Cases enter and leave by falling log, so rescaling to
-// the largest log still inside keeps the mantissa from fading or overflowing.
-function scaledSum() {
-  let top = 0;
-  let entries: { t: number; log: number }[] = [];
+// The sum of a_k over the cases that left the floor and are not at the cap, a run of `order`, as a
+// mantissa and a logarithm. Both ends move towards smaller logs, so rescaling to the largest one
+// still inside keeps the mantissa from fading or overflowing.
+function sumBetween(target: Float64Array, { order, logs }: Scored) {
   let first = 0;
+  let end = 0;
+  let top = 0;
   let sum = runningSum();
-  const rebuild = () => {
-    entries = entries.slice(first);
-    first = 0;
-    top = entries.length > 0 ? entries[0].log : 0;
+  const put = (k: number) => sum.add(target[k] * Math.exp(logs[k] - top));
+  const rescale = () => {
+    top = logs[order[first]];
     sum = runningSum();
-    for (const { t, log } of entries) sum.add(t * Math.exp(log - top));
+    for (let place = first; place < end; place++) put(order[place]);
   };
   return {
-    add: (t: number, log: number) => {
-      if (first === entries.length) {
-        entries = [];
-        first = 0;
-        top = log;
-        sum = runningSum();
-      }
-      entries.push({ t, log });
-      sum.add(t * Math.exp(log - top));
+    rise: () => {
+      end++;
+      if (end - first === 1) rescale();
+      else put(order[end - 1]);
     },
-    remove: (t: number, log: number) => {
-      sum.add(-t * Math.exp(log - top));
-      first++;
-      // Rescale when the leaving case was far above those that stay.
-      if (first < entries.length && top - entries[first].log > 30) rebuild();
+    cap: () => {
+      const k = order[first++];
+      sum.add(-target[k] * Math.exp(logs[k] - top));
+      if (first < end && top - logs[order[first]] > 30) rescale();
     },
     times: (logLambda: number) =>
-      first === entries.length ? 0 : Math.max(0, sum.value()) * Math.exp(logLambda + top),
+      first === end ? 0 : Math.max(0, sum.value()) * Math.exp(logLambda + top),
   };
 }
 
@@ -128,12 +122,10 @@ function filled(
   if (free.length > 0) {
     const top = logs[free[0]];
     const total = sumOf(free.length, (k) => target[free[k]] * Math.exp(logs[free[k]] - top));
-    for (const k of free)
-      q[k] = clamp(
-        (left * target[k] * Math.exp(logs[k] - top)) / total,
-        floor * target[k],
-        cap * target[k],
-      );
+    for (const k of free) {
+      const share = (left * target[k] * Math.exp(logs[k] - top)) / total;
+      q[k] = clamp(share, floor * target[k], cap * target[k]);
+    }
     return q;
   }
   return left > 1e-15 ? sharedByZeros(q, { target, logs, left, floor, cap }) : q;
@@ -147,14 +139,9 @@ function clamp(value: number, low: number, high: number): number {
 // the limit of tiny scores.
 function sharedByZeros(
   q: Float64Array,
-  {
-    target,
-    logs,
-    left,
-    floor,
-    cap,
-  }: { target: Float64Array; logs: Float64Array; left: number; floor: number; cap: number },
+  given: Pick<AllocationInput, 'target' | 'floor' | 'cap'> & { logs: Float64Array; left: number },
 ): Float64Array {
+  const { target, logs, left, floor, cap } = given;
   const zeros = sumOf(target.length, (k) => (logs[k] === -Infinity ? target[k] : 0));
   if (zeros === 0) return q;
   const ratio = clamp(floor + left / zeros, floor, cap);

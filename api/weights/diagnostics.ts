@@ -1,9 +1,10 @@
-// What a snapshot says of itself (METHOD.md section 10), from the integers.
+// What a snapshot says of itself (METHOD.md section 10), all of it from the integers and the loss
+// factors that are stored, and the gate that freezing passes.
 
 import type { AttributeMap } from '../contract/attributes.ts';
 import type { RuleDocument } from '../contract/rule-sets.ts';
 import type { Diagnostics, GroupShare } from '../contract/snapshots.ts';
-import type { CaseTable } from './case-table.ts';
+import type { CaseTable, Fault } from './case-table.ts';
 import { attributesRead } from './rules.ts';
 import { runningSum, sumOf } from './sums.ts';
 import { wholeUnits } from './units.ts';
@@ -15,7 +16,21 @@ export type DiagnoseInput = {
   targetUnits: Float64Array;
   drawUnits: Float64Array;
   lossFactors: Float64Array;
+  /** Share of the cases with out-of-fold evidence. */
+  sharedValidation: number;
 };
+
+/** Under this effective fraction freezing asks for `acceptLowEffective` (METHOD.md section 10). */
+export const freezeMinEffective = 0.3;
+
+/** Why these diagnostics do not pass the gate of freezing, or null where they do. */
+export function lowEffectiveFault({
+  effectiveFraction,
+}: Pick<Diagnostics, 'effectiveFraction'>): Fault | null {
+  if (effectiveFraction >= freezeMinEffective) return null;
+  const detail = `the effective fraction is ${effectiveFraction.toFixed(3)}, under ${freezeMinEffective}: the corrected loss would be that noisy. Lower the cap or the powers, or send acceptLowEffective: true and say why in the reason`;
+  return { pointer: '/acceptLowEffective', detail };
+}
 
 /** Every diagnostic of a snapshot. */
 export function diagnose(input: DiagnoseInput): Diagnostics {
@@ -40,7 +55,7 @@ export function diagnose(input: DiagnoseInput): Diagnostics {
     },
     ...bounds,
     drawsUntilSeen: drawsUntilSeen(q),
-    sharedValidation: 0,
+    sharedValidation: input.sharedValidation,
     missing: missingCounts(input),
     groups: groupShares(input, { t, q, effective }),
     largest: largestRatios(cases, t, q),
@@ -58,34 +73,39 @@ function effectiveTarget(q: Float64Array, factors: Float64Array): Float64Array {
   return q.map((value, k) => (value * factors[k]) / total);
 }
 
-// A case is at a bound when its units are within a few of the bound's.
-function boundCounts({ rules, targetUnits, drawUnits }: DiagnoseInput): {
-  atFloor: number;
-  atCap: number;
-} {
-  const { floor, cap } = rules.sampling;
-  let atFloor = 0;
-  let atCap = 0;
-  for (let k = 0; k < drawUnits.length; k++) {
-    if (floor < 1 && Math.abs(drawUnits[k] - floor * targetUnits[k]) <= slack(targetUnits[k]))
-      atFloor++;
-    if (cap > 1 && Math.abs(drawUnits[k] - cap * targetUnits[k]) <= cap * slack(targetUnits[k]))
-      atCap++;
-  }
-  return { atFloor, atCap };
+/**
+ * The bound that holds a case, from its units: within a few units of floor or cap. Null where floor
+ * and cap are both 1, and where neither holds.
+ */
+export function boundOf(
+  { targetUnits, drawUnits }: { targetUnits: number; drawUnits: number },
+  { floor, cap }: { floor: number; cap: number },
+): 'floor' | 'cap' | null {
+  const slack = 4 + targetUnits * 1e-12;
+  if (floor < 1 && Math.abs(drawUnits - floor * targetUnits) <= slack) return 'floor';
+  return cap > 1 && Math.abs(drawUnits - cap * targetUnits) <= cap * slack ? 'cap' : null;
 }
 
-function slack(targetUnits: number): number {
-  return 4 + targetUnits * 1e-12;
+function boundCounts({ rules, targetUnits, drawUnits }: DiagnoseInput) {
+  const counts = { floor: 0, cap: 0 };
+  for (let k = 0; k < drawUnits.length; k++) {
+    const units = { targetUnits: targetUnits[k], drawUnits: drawUnits[k] };
+    const bound = boundOf(units, rules.sampling);
+    if (bound !== null) counts[bound]++;
+  }
+  return { atFloor: counts.floor, atCap: counts.cap };
 }
 
 /** The smallest n with sum (1 - q_i)^n <= 0.05: draws until every case was probably seen. */
 export function drawsUntilSeen(q: Float64Array): number {
   const logs = q.map((value) => Math.log1p(-Math.min(value, 1 - 2 ** -53)));
   const unseen = (n: number) => sumOf(logs.length, (k) => Math.exp(n * logs[k]));
-  let high = 1;
-  while (unseen(high) > 0.05) high *= 2;
-  let low = Math.floor(high / 2);
+  // The rarest case alone needs `low` draws; if all were as rare, `high` would do.
+  const rarest = -logs.reduce((a, b) => Math.max(a, b));
+  let low = Math.floor(Math.log(20) / rarest);
+  let high = Math.ceil(Math.log(20 * q.length) / rarest);
+  while (low > 0 && unseen(low) <= 0.05) low--;
+  while (unseen(high) > 0.05) high++;
   while (high - low > 1) {
     const middle = Math.floor((low + high) / 2);
     if (unseen(middle) > 0.05) low = middle;
@@ -115,38 +135,42 @@ function groupShares(
   { t, q, effective }: { t: Float64Array; q: Float64Array; effective: Float64Array },
 ): GroupShare[] {
   return rules.groups.flatMap((attribute) => {
-    const groups = new Map<string, number[]>();
+    const newGroup = () => ({ caseCount: 0, shares: [t, q, effective].map(() => runningSum()) });
+    const groups = new Map<string, ReturnType<typeof newGroup>>();
     cases.columns[attribute].forEach((value, k) => {
       const key = groupValue(value);
-      const places = groups.get(key);
-      if (places === undefined) groups.set(key, [k]);
-      else places.push(k);
+      const group = groups.get(key) ?? newGroup();
+      if (group.caseCount++ === 0) groups.set(key, group);
+      group.shares[0].add(t[k]);
+      group.shares[1].add(q[k]);
+      group.shares[2].add(effective[k]);
     });
-    const share = (places: number[], of: Float64Array) => {
-      const sum = runningSum();
-      for (const k of places) sum.add(of[k]);
-      return sum.value();
-    };
     return [...groups]
       .sort(([a], [b]) => (a < b ? -1 : 1))
-      .map(([value, places]) => ({
+      .map(([value, { caseCount, shares }]) => ({
         attribute,
         value,
-        caseCount: places.length,
-        targetShare: share(places, t),
-        drawShare: share(places, q),
-        effectiveTargetShare: share(places, effective),
+        caseCount,
+        targetShare: shares[0].value(),
+        drawShare: shares[1].value(),
+        effectiveTargetShare: shares[2].value(),
       }));
   });
 }
 
+// The ten cases drawn most above their target, ties by id.
 function largestRatios(
   cases: CaseTable,
   t: Float64Array,
   q: Float64Array,
 ): { id: string; ratio: number }[] {
-  const ratios = q.map((value, k) => value / t[k]);
-  const order = Uint32Array.from({ length: q.length }, (_, k) => k);
-  order.sort((a, b) => ratios[b] - ratios[a] || a - b);
-  return Array.from(order.subarray(0, 10), (k) => ({ id: cases.ids[k], ratio: ratios[k] }));
+  const largest: { id: string; ratio: number }[] = [];
+  for (let k = 0; k < q.length; k++) {
+    const ratio = q[k] / t[k];
+    if (largest.length === 10 && ratio <= largest[9].ratio) continue;
+    const place = largest.findIndex((other) => other.ratio < ratio);
+    largest.splice(place < 0 ? largest.length : place, 0, { id: cases.ids[k], ratio });
+    if (largest.length > 10) largest.pop();
+  }
+  return largest;
 }

@@ -25,13 +25,14 @@ function rank(unit: number): number {
   return unit < 0xe000 ? unit + 0x2000 : unit - 0x800;
 }
 
+const bits = new DataView(new ArrayBuffer(8));
+
 /** The bits of a float64 as 16 lower-case hex digits, most significant first. */
 export function floatHex(value: number): string {
-  const view = new DataView(new ArrayBuffer(8));
-  view.setFloat64(0, value);
+  bits.setFloat64(0, value);
   return (
-    view.getUint32(0).toString(16).padStart(8, '0') +
-    view.getUint32(4).toString(16).padStart(8, '0')
+    bits.getUint32(0).toString(16).padStart(8, '0') +
+    bits.getUint32(4).toString(16).padStart(8, '0')
   );
 }
 
@@ -47,33 +48,35 @@ export type RunningDigest = {
   chunkDigests: () => string[];
 };
 
-/** The digest of a snapshot, case by case, in constant memory. */
+/** The digest of a snapshot, case by case, in constant memory; it may be asked at any time. */
 export function runningDigest(header: SnapshotHeader): RunningDigest {
   const encoder = new TextEncoder();
-  const whole = sha256.create().update(encoder.encode(`${canonicalize(header)}\n`));
-  const chunkDigests: string[] = [];
+  const whole = sha256.create().update(encoder.encode(canonicalHeader(header)));
+  const closed: string[] = [];
   let lines: string[] = [];
-  const close = () => {
-    if (lines.length === 0) return;
-    const chunk = sha256(encoder.encode(lines.join('')));
-    whole.update(chunk);
-    chunkDigests.push(`sha256:${bytesToHex(chunk)}`);
-    lines = [];
-  };
+  const openChunk = () => sha256(encoder.encode(lines.join('')));
+  const name = (digest: Uint8Array) => `sha256:${bytesToHex(digest)}`;
   return {
     add: (id, targetUnits, drawUnits, lossFactor) => {
       lines.push(`${id}\t${targetUnits}\t${drawUnits}\t${floatHex(lossFactor)}\n`);
-      if (lines.length === chunkCases) close();
+      if (lines.length < chunkCases) return;
+      const chunk = openChunk();
+      whole.update(chunk);
+      closed.push(name(chunk));
+      lines = [];
     },
     digest: () => {
-      close();
-      return `sha256:${bytesToHex(whole.clone().digest())}`;
+      const soFar = whole.clone();
+      if (lines.length > 0) soFar.update(openChunk());
+      return name(soFar.digest());
     },
-    chunkDigests: () => {
-      close();
-      return chunkDigests;
-    },
+    chunkDigests: () => (lines.length > 0 ? [...closed, name(openChunk())] : [...closed]),
   };
+}
+
+/** The text that a digest starts with: the header as RFC 8785 canonical JSON, and a newline. */
+export function canonicalHeader(header: SnapshotHeader): string {
+  return `${canonicalize(header)}\n`;
 }
 
 export type DigestInput = {
@@ -84,7 +87,10 @@ export type DigestInput = {
   lossFactors: ArrayLike<number>;
 };
 
-/** The digest of a whole snapshot whose cases stand in id order. */
+/**
+ * The digest of a whole snapshot, `sha256:<hex>` (METHOD.md section 5). The cases must stand in id
+ * order, by UTF-8 bytes: another order gives another digest.
+ */
 export function snapshotDigest({
   header,
   ids,

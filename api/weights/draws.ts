@@ -1,10 +1,9 @@
-// The plan of an epoch: systematic draws in a random order (METHOD.md section 6). Each case is drawn
-// floor(M q) or ceil(M q) times, and anyone can replay it.
+// The plan of an epoch: systematic draws in a random order (METHOD.md section 6). Each case is
+// drawn floor(M q) or ceil(M q) times, and anyone can replay it.
 
 import { sha256 } from '@noble/hashes/sha2.js';
 import { philoxWords, type RandomWords } from './philox.ts';
-
-const whole = 2 ** 52;
+import { unitSum, wholeUnits } from './units.ts';
 
 /** The most draws of one epoch: beyond it the points are no longer exact in doubles. */
 export const maxDraws = 2 ** 26;
@@ -40,13 +39,18 @@ function shuffle(places: Uint32Array, random: RandomWords): void {
   }
 }
 
-/** Indices of the drawn cases in plan order; throws RangeError for numbers out of their range. */
+/**
+ * Indices of the drawn cases in plan order, `drawsPerEpoch` of them (METHOD.md section 6). Throws
+ * RangeError for numbers out of their range and for units that do not sum to 2^52.
+ */
 export function drawPlan({ drawUnits, drawsPerEpoch: draws, ...key }: PlanInput): Uint32Array {
   if (!Number.isInteger(draws) || draws < 1 || draws > maxDraws) {
     throw new RangeError(`draws per epoch must be 1 to ${maxDraws}, not ${draws}`);
   }
   if (!Number.isSafeInteger(key.seed) || key.seed < 0) throw new RangeError(`seed ${key.seed}`);
   if (!Number.isSafeInteger(key.epoch) || key.epoch < 0) throw new RangeError(`epoch ${key.epoch}`);
+  const sum = unitSum(drawUnits);
+  if (sum !== wholeUnits) throw new RangeError(`draw units sum to ${sum}, not to 2^52`);
   const random = philoxWords(drawKey(key));
   const order = Uint32Array.from({ length: drawUnits.length }, (_, i) => i);
   shuffle(order, random);
@@ -62,8 +66,8 @@ function pointPicks(
   offset: number,
   draws: number,
 ): Uint32Array {
-  const r = whole % draws;
-  const a = (whole - r) / draws;
+  const r = wholeUnits % draws;
+  const a = (wholeUnits - r) / draws;
   const picks = new Uint32Array(draws);
   let place = 0;
   let end = drawUnits[order[0]];
@@ -72,7 +76,6 @@ function pointPicks(
     const point = j * a + (x - (x % draws)) / draws;
     while (point >= end) {
       place++;
-      if (place >= order.length) throw new RangeError('draw units do not sum to 2^52');
       end += drawUnits[order[place]];
     }
     picks[j] = order[place];

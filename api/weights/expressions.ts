@@ -1,8 +1,10 @@
 // CEL with guards. `case` has one typed field per attribute; the result type is required; matches()
 // is a backtracking RegExp and comprehensions have no cost limit, so both are refused when saving.
+// `case` may only be read as `case.NAME`: the library checks no name in has() and none in ['NAME'].
 
 import { type ASTNode, Environment } from '@marcbachmann/cel-js';
 import type { AttributeMap } from '../contract/attributes.ts';
+import { unknownAttribute } from './attribute-names.ts';
 import type { Fault } from './case-table.ts';
 
 const celTypes = { number: 'double', string: 'string', boolean: 'bool', labels: 'list<string>' };
@@ -14,6 +16,7 @@ const comprehensions = new Set([
   'filter',
   'sortBy',
   'transformList',
+  'transformMap',
 ]);
 const maxAstNodes = 200;
 
@@ -36,17 +39,20 @@ export function expressionEnvironment(attributes: AttributeMap): Environment {
   });
 }
 
-/** Compiles an expression of a required result type, or says what is wrong and where. */
+/**
+ * Compiles an expression of a required result type, or says what is wrong and where: the range is
+ * in characters of the expression, `to` exclusive (METHOD.md section 3).
+ */
 export function compileExpression(
   environment: Environment,
   { text, type, attributes }: { text: string; type: ExpressionType; attributes: AttributeMap },
 ): { ok: true; expression: CompiledExpression } | { ok: false; fault: Fault } {
   try {
     const parsed = environment.parse(text);
-    const refused = refusedCall(parsed.ast);
+    const refused = refusedCall(parsed.ast) ?? refusedRead(parsed.ast, attributes);
     if (refused !== null) return { ok: false, fault: refused };
     const checked = parsed.check();
-    if (!checked.valid) return { ok: false, fault: faultOf(checked.error, text, attributes) };
+    if (!checked.valid) return { ok: false, fault: faultOf(checked.error, text) };
     if (checked.type !== type) {
       return {
         ok: false,
@@ -59,7 +65,7 @@ export function compileExpression(
     };
     return { ok: true, expression };
   } catch (error) {
-    return { ok: false, fault: faultOf(error, text, attributes) };
+    return { ok: false, fault: faultOf(error, text) };
   }
 }
 
@@ -70,19 +76,26 @@ function wrongType(is: string | undefined, wanted: ExpressionType): string {
 }
 
 type CelError = {
+  code?: string;
   summary?: string;
   message?: string;
   range?: { start: number; end: number };
   node?: { start: number; end: number };
 };
 
-function faultOf(error: unknown, text: string, attributes: AttributeMap): Fault {
+/** The attribute whose absence made an evaluation throw, or null where it threw for another reason. */
+export function absentAttribute(error: unknown): string | null {
+  const { code, summary } = error as CelError;
+  if (code !== 'no_such_key') return null;
+  return /^No such key: (\w+)$/.exec(summary ?? '')?.[1] ?? null;
+}
+
+function faultOf(error: unknown, text: string): Fault {
   const { summary, message = '', range, node } = error as CelError;
   const detail = summary ?? message.split('\n')[0];
   const where = range ?? node;
-  const unknown = /^No such key: (\S+)/.exec(detail)?.[1];
   return {
-    detail: unknown === undefined ? hinted(detail) : unknownAttribute(unknown, attributes),
+    detail: hinted(detail),
     range: {
       from: where?.start ?? 0,
       to: Math.max(where?.end ?? text.length, (where?.start ?? 0) + 1),
@@ -92,36 +105,6 @@ function faultOf(error: unknown, text: string, attributes: AttributeMap): Fault 
 
 function hinted(detail: string): string {
   return /\bint\b/.test(detail) ? `${detail} (numbers are doubles here: write 2.0, not 2)` : detail;
-}
-
-/** A sentence for an attribute that is not declared, with the nearest declared name. */
-export function unknownAttribute(name: string, attributes: AttributeMap): string {
-  const near = nearestName(name, Object.keys(attributes));
-  const hint = near === null ? '' : `; did you mean "${near}"?`;
-  return `no attribute "${name}" is declared for this dataset${hint}`;
-}
-
-function nearestName(name: string, names: string[]): string | null {
-  const ranked = names
-    .map((known) => ({ known, distance: editDistance(name.toLowerCase(), known.toLowerCase()) }))
-    .sort((a, b) => a.distance - b.distance);
-  const best = ranked[0];
-  return best !== undefined && best.distance <= Math.max(1, Math.floor(name.length / 3))
-    ? best.known
-    : null;
-}
-
-function editDistance(a: string, b: string): number {
-  let row = Array.from({ length: b.length + 1 }, (_, k) => k);
-  for (let i = 1; i <= a.length; i++) {
-    const next = [i];
-    for (let j = 1; j <= b.length; j++) {
-      const swap = row[j - 1] + (a[i - 1] === b[j - 1] ? 0 : 1);
-      next.push(Math.min(swap, row[j] + 1, next[j - 1] + 1));
-    }
-    row = next;
-  }
-  return row[b.length];
 }
 
 function children(node: ASTNode): ASTNode[] {
@@ -140,6 +123,9 @@ function refusedCall(node: ASTNode): Fault | null {
       range,
     };
   }
+  if (name === 'bind') {
+    return { detail: 'bind() is not allowed: write the expression out', range };
+  }
   if (name !== null && comprehensions.has(name)) {
     return { detail: `${name}() over a list is not allowed: use in, or size()`, range };
   }
@@ -150,10 +136,27 @@ function refusedCall(node: ASTNode): Fault | null {
   return null;
 }
 
-function fieldsRead(node: ASTNode, found = new Set<string>()): Set<string> {
-  if (node.op === '.' && node.args[0].op === 'id' && node.args[0].args === 'case') {
-    found.add(node.args[1]);
+const isCase = (node: ASTNode) => node.op === 'id' && node.args === 'case';
+
+// `case` itself, or a field of it that is not declared.
+function refusedRead(node: ASTNode, attributes: AttributeMap): Fault | null {
+  const range = { from: node.start, to: node.end };
+  if (isCase(node)) return { detail: 'read an attribute as case.NAME', range };
+  if (node.op === '.' && isCase(node.args[0])) {
+    const name = node.args[1];
+    if (Object.hasOwn(attributes, name)) return null;
+    const from = Math.max(node.start, node.end - name.length);
+    return { detail: unknownAttribute(name, attributes), range: { from, to: node.end } };
   }
+  for (const child of children(node)) {
+    const fault = refusedRead(child, attributes);
+    if (fault !== null) return fault;
+  }
+  return null;
+}
+
+function fieldsRead(node: ASTNode, found = new Set<string>()): Set<string> {
+  if (node.op === '.' && isCase(node.args[0])) found.add(node.args[1]);
   for (const child of children(node)) fieldsRead(child, found);
   return found;
 }

@@ -10,15 +10,24 @@ export type Ledger = { add: (id: string) => void; digest: () => string };
 export function createLedger(): Ledger {
   const hash = sha256.create();
   const encoder = new TextEncoder();
+  let held = '';
+  const flush = () => {
+    hash.update(encoder.encode(held));
+    held = '';
+  };
   return {
     add: (id) => {
-      hash.update(encoder.encode(`${id}\n`));
+      held += `${id}\n`;
+      if (held.length > 65_536) flush();
     },
-    digest: () => `sha256:${bytesToHex(hash.clone().digest())}`,
+    digest: () => {
+      flush();
+      return `sha256:${bytesToHex(hash.clone().digest())}`;
+    },
   };
 }
 
-/** The ledger digest of draws in plan order. */
+/** The ledger digest of draws in plan order, `sha256:<hex>` (METHOD.md section 6). */
 export function ledgerDigest(ids: Iterable<string>): string {
   const ledger = createLedger();
   for (const id of ids) ledger.add(id);

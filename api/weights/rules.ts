@@ -22,36 +22,47 @@ export function placedTerms(rules: RuleDocument): Placed[] {
   return [...placed('target'), ...placed('sampling')];
 }
 
-/** The attributes that rules read, reporting groups included. */
-export function attributesRead(rules: RuleDocument, attributes: AttributeMap): Set<string> {
+/** What each exclusion and each term reads, with its JSON pointer. */
+export function readsOf(
+  rules: RuleDocument,
+  attributes: AttributeMap,
+): { pointer: string; names: Set<string> }[] {
   const context = termContext(attributes);
-  const names = new Set<string>(rules.groups);
-  for (const { when } of rules.exclude) {
-    const compiled = compileExpression(context.environment, {
-      text: when,
-      type: 'bool',
-      attributes,
-    });
-    if (compiled.ok) for (const name of compiled.expression.reads) names.add(name);
-  }
-  for (const { term } of placedTerms(rules)) {
-    for (const name of kindOf(term).reads(term as never, context)) names.add(name);
+  const excluded = rules.exclude.map(({ when }, k) => {
+    const compiled = compiledCondition(when, context);
+    const names = compiled.ok ? compiled.expression.reads : new Set<string>();
+    return { pointer: `/exclude/${k}/when`, names };
+  });
+  const terms = placedTerms(rules).map(({ term, pointer }) => ({
+    pointer,
+    names: new Set(kindOf(term).reads(term as never, context)),
+  }));
+  return [...excluded, ...terms];
+}
+
+const compiledCondition = (text: string, { attributes, environment }: TermContext) =>
+  compileExpression(environment, { text, type: 'bool', attributes });
+
+/** The attributes that rules read, reporting groups included: what a case table must hold. */
+export function attributesRead(rules: RuleDocument, attributes: AttributeMap): Set<string> {
+  const names = new Set(rules.groups);
+  for (const read of readsOf(rules, attributes)) {
+    for (const name of read.names) names.add(name);
   }
   return names;
 }
 
-/** Every fault of a rule document against a dataset's attributes; empty when it is sound. */
+/**
+ * Every fault of a rule document against a dataset's attributes, each with a JSON pointer into the
+ * document and, in expressions, a character range; empty when it is sound (METHOD.md section 3).
+ */
 export function checkRules(
   rules: RuleDocument,
   attributes: AttributeMap,
 ): (Fault & { pointer: string })[] {
   const context = termContext(attributes);
   const excluded = rules.exclude.flatMap(({ when }, k) => {
-    const compiled = compileExpression(context.environment, {
-      text: when,
-      type: 'bool',
-      attributes,
-    });
+    const compiled = compiledCondition(when, context);
     return compiled.ok ? [] : [{ ...compiled.fault, pointer: `/exclude/${k}/when` }];
   });
   const groups = rules.groups.flatMap((name, k) =>
@@ -60,39 +71,46 @@ export function checkRules(
       attributes,
     ),
   );
-  const terms = placedTerms(rules).flatMap(({ term, list, pointer }) => {
-    const faults = kindOf(term).faults(term as never, context);
-    return [...faults, ...(list === 'target' ? targetFaults(term, rules, context) : [])].map(
-      (fault) => ({
-        ...fault,
-        pointer: `${pointer}${fault.pointer ?? ''}`,
-      }),
-    );
-  });
-  return [...excluded, ...groups, ...terms, ...adaptiveFaults(rules, attributes)] as (Fault & {
-    pointer: string;
-  })[];
+  const terms = placedTerms(rules).flatMap(({ term, list, pointer }) => [
+    ...kindOf(term)
+      .faults(term as never, context)
+      .map(under(pointer)),
+    ...(list === 'target' ? zeroFactors(term).map(under(pointer)) : []),
+  ]);
+  const faults = [...excluded, ...groups, ...terms, ...adaptiveFaults(rules, attributes)];
+  return faults.map(under(''));
 }
 
-// The objective never moves during a run (METHOD.md section 8), and a target is never zero (section 3).
-function targetFaults(term: Term, rules: RuleDocument, context: TermContext): Fault[] {
-  const faults: Fault[] = [];
-  const evidence = rules.adaptive?.attribute;
-  const reads = [...kindOf(term).reads(term as never, context)];
-  if (evidence !== undefined && reads.includes(evidence)) {
-    faults.push({
-      detail: `a target term may not read "${evidence}", which changes during the run: the objective never moves`,
-    });
-  }
-  if (term.kind === 'match' && (term.factor === 0 || term.otherwise === 0)) {
-    const pointer = term.factor === 0 ? '/factor' : '/otherwise';
-    faults.push({ pointer, detail: 'a target factor is above 0; use exclude to leave cases out' });
-  }
-  return faults;
+const under = (pointer: string) => (fault: Fault) => ({
+  ...fault,
+  pointer: pointer + (fault.pointer ?? ''),
+});
+
+// A target is never zero (METHOD.md section 3): factors that can be seen to be 0 without any case.
+function zeroFactors(term: Term): Fault[] {
+  const detail = 'a target factor is above 0; use exclude to leave cases out';
+  const fields =
+    term.kind === 'match'
+      ? { factor: term.factor, otherwise: term.otherwise }
+      : term.kind === 'quality'
+        ? { factorAtFrom: term.factorAtFrom, factorAtTo: term.factorAtTo }
+        : {};
+  return Object.entries(fields)
+    .filter(([, factor]) => factor === 0)
+    .map(([name]) => ({ pointer: `/${name}`, detail }));
 }
 
-function adaptiveFaults({ adaptive }: RuleDocument, attributes: AttributeMap): Fault[] {
-  if (adaptive === null) return [];
-  const input = { name: adaptive.attribute, types: ['number'], pointer: '/adaptive/attribute' };
-  return attributeTypeFaults(input, attributes);
+// The objective never moves during a run (METHOD.md section 8): neither the target of a case nor
+// which cases there are may read evidence of that run.
+function adaptiveFaults(rules: RuleDocument, attributes: AttributeMap): Fault[] {
+  if (rules.adaptive === null) return [];
+  const name = rules.adaptive.attribute;
+  const input = { name, types: ['number'], pointer: '/adaptive/attribute' };
+  const moving = readsOf(rules, attributes)
+    .filter(({ pointer, names }) => !pointer.startsWith('/sampling/') && names.has(name))
+    .map(({ pointer }) => ({
+      pointer,
+      detail: `"${name}" changes during the run, so only sampling terms may read it: the objective never moves`,
+    }));
+  return [...attributeTypeFaults(input, attributes), ...moving];
 }

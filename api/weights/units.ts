@@ -8,7 +8,10 @@ export const wholeUnits = 2 ** 52;
 /** Below this a floor or a target means nothing: freezing refuses (METHOD.md section 5). */
 export const minUnits = 2 ** 20;
 
-/** Units that sum to exactly 2^52. Cases stand in id order, which also breaks ties. */
+/**
+ * Units that sum to exactly 2^52, from probabilities that sum to 1 within rounding. Cases stand in
+ * id order, which also breaks ties. Throws RangeError where the probabilities do not sum to 1.
+ */
 export function probabilityUnits(probabilities: Float64Array): Float64Array {
   const count = probabilities.length;
   const units = new Float64Array(count);
@@ -20,16 +23,35 @@ export function probabilityUnits(probabilities: Float64Array): Float64Array {
     remainders[k] = exact - units[k];
     missing -= units[k];
   }
-  const order = Uint32Array.from({ length: count }, (_, k) => k);
-  if (missing > 0) order.sort((a, b) => remainders[b] - remainders[a] || a - b);
-  else order.sort((a, b) => remainders[a] - remainders[b] || a - b);
-  const step = missing > 0 ? 1 : -1;
-  for (let left = Math.abs(missing), k = 0; left > 0; k = (k + 1) % count) {
-    if (step < 0 && units[order[k]] === 0) continue;
-    units[order[k]] += step;
-    left--;
+  if (!(Math.abs(missing) <= count + 4_096)) {
+    throw new RangeError(`probabilities are ${missing} of 2^52 units short of 1`);
   }
+  while (missing !== 0) missing -= settle(units, remainders, missing);
   return units;
+}
+
+// One unit each to the largest remainders, or from the smallest; returns how many were given. The
+// remainder of the last one served is found by a plain sort, which needs no order of cases.
+function settle(units: Float64Array, remainders: Float64Array, missing: number): number {
+  const step = Math.sign(missing);
+  const keys = remainders.map((remainder, k) => {
+    if (step > 0) return remainder;
+    return units[k] > 0 ? -remainder : -Infinity;
+  });
+  const served = Math.min(Math.abs(missing), units.length);
+  const last = keys.toSorted()[units.length - served];
+  let left = served;
+  for (let k = 0; k < units.length; k++) {
+    if (keys[k] > last) left--;
+  }
+  let given = 0;
+  for (let k = 0; k < units.length; k++) {
+    if (keys[k] === -Infinity || keys[k] < last) continue;
+    if (keys[k] === last && left-- <= 0) continue;
+    units[k] += step;
+    given += step;
+  }
+  return given;
 }
 
 /** The sum of units, exact while it is at most 2^53. */

@@ -1,6 +1,6 @@
 // quality: linear between two values of a number, constant outside.
 
-import { attributeTypeFaults, shown } from './attribute-checks.ts';
+import { attributeTypeFaults, missingSentence, shown } from './attribute-checks.ts';
 import type { TermKindRules } from './term-kind.ts';
 
 export const quality: TermKindRules<'quality'> = {
@@ -20,8 +20,11 @@ export const quality: TermKindRules<'quality'> = {
     });
     const because = (place: number) => {
       const value = column[place];
-      if (value === undefined) return `"${term.attribute}" is missing: factor 1`;
-      return `${term.attribute} ${shown(value)} between ${term.from} (factor ${term.factorAtFrom}) and ${term.to} (factor ${term.factorAtTo}): factor ${shown(factors[place])}`;
+      if (value === undefined) return missingSentence(term.attribute);
+      const from = `${term.from} (factor ${term.factorAtFrom})`;
+      const to = `${term.to} (factor ${term.factorAtTo})`;
+      const scale = `on the scale from ${from} to ${to}`;
+      return `${term.attribute} ${shown(value)} ${scale}: factor ${shown(factors[place])}`;
     };
     return { factors, because };
   },

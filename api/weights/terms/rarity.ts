@@ -1,46 +1,53 @@
-// rarity: the rarer a case's group, the larger its factor; the mean over cases is 1.
+// rarity: the rarer a case's group, the larger its factor; the mean over cases is 1. Groups are
+// numbered, not named: texts joined to a key could make two groups one.
 
 import type { TermOf } from '../../contract/rule-sets.ts';
 import type { CaseTable } from '../case-table.ts';
 import { sumOf } from '../sums.ts';
-import { attributeTypeFaults, shown } from './attribute-checks.ts';
+import { attributeTypeFaults, missingSentence, shown } from './attribute-checks.ts';
 import type { TermKindRules } from './term-kind.ts';
 
 type By = TermOf<'rarity'>['by'][number];
 const nameOf = (by: By) => (typeof by === 'string' ? by : by.attribute);
 
+/** The group of every case as a number, -1 where an attribute is missing; groups by number. */
+type Grouping = { group: Int32Array; names: string[] };
+
 export const rarity: TermKindRules<'rarity'> = {
   kind: 'rarity',
   reads: (term) => term.by.map(nameOf),
   faults: (term, { attributes }) =>
-    term.by.flatMap((by, k) =>
-      attributeTypeFaults(
-        {
-          name: nameOf(by),
-          types: typeof by === 'string' ? ['string', 'boolean', 'labels'] : ['number'],
-          pointer: `/by/${k}`,
-        },
-        attributes,
-      ),
-    ),
+    term.by.flatMap((by, k) => {
+      const plain = typeof by === 'string';
+      const input = {
+        name: nameOf(by),
+        types: plain ? ['string', 'boolean', 'labels'] : ['number'],
+        pointer: plain ? `/by/${k}` : `/by/${k}/attribute`,
+        hint: plain ? '; a number needs bins: {"attribute": NAME, "bins": [EDGES]}' : '',
+      };
+      return attributeTypeFaults(input, attributes);
+    }),
   factors: (term, cases) => {
-    const groups = caseGroups(term.by, cases);
-    const counts = new Map<string, number>();
+    const { group, names } = crossProduct(term.by.map((by) => groupsBy(by, cases)));
+    const counts = new Int32Array(names.length);
     let known = 0;
-    for (const group of groups) {
-      if (group === null) continue;
+    for (const number of group) {
+      if (number < 0) continue;
       known++;
-      counts.set(group, (counts.get(group) ?? 0) + 1);
+      counts[number]++;
     }
-    const raw = Float64Array.from(groups, (group) =>
-      group === null ? 0 : groupFactor(term, counts.get(group) as number, known),
-    );
-    const mean = known === 0 ? 1 : sumOf(raw.length, (k) => raw[k]) / known;
-    const factors = raw.map((value, k) => (groups[k] === null ? 1 : value / mean));
-    return {
-      factors,
-      because: (place) => sentence(term, groups[place], counts, known, factors[place]),
+    const raw = Float64Array.from(counts, (count) => groupFactor(term, count, known));
+    const mean =
+      known === 0 ? 1 : sumOf(raw.length, (number) => raw[number] * counts[number]) / known;
+    const factors = Float64Array.from(group, (number) => (number < 0 ? 1 : raw[number] / mean));
+    const because = (place: number) => {
+      const number = group[place];
+      if (number < 0) return missingSentence(absentName(term.by, cases, place));
+      const how = term.method === 'inverse-frequency' ? `power ${term.power}` : `beta ${term.beta}`;
+      const share = `${names[number]} in ${counts[number]} of ${known} cases`;
+      return `${share}, ${how}: factor ${shown(factors[place])}`;
     };
+    return { factors, because };
   },
 };
 
@@ -49,30 +56,61 @@ function groupFactor(term: TermOf<'rarity'>, count: number, known: number): numb
     return ((count + term.smoothing) / known) ** -(term.power as number);
   }
   const beta = term.beta as number;
-  return (1 - beta) / (1 - beta ** count);
+  // (1 - beta) / (1 - beta^n) without cancellation for a beta near 1.
+  return beta === 0 ? 1 : (1 - beta) / -Math.expm1(count * Math.log1p(beta - 1));
 }
 
-// The group of every case; null where an attribute is missing, which gives factor 1.
-function caseGroups(by: By[], cases: CaseTable): (string | null)[] {
-  const keys = by.map((part) => groupKeys(part, cases));
-  return cases.ids.map((_, k) => {
-    const parts = keys.map((column) => column[k]);
-    return parts.includes(null) ? null : parts.join(', ');
+function absentName(by: By[], cases: CaseTable, place: number): string {
+  const missing = by.find((part) => cases.columns[nameOf(part)][place] === undefined);
+  return nameOf(missing as By);
+}
+
+function crossProduct(parts: Grouping[]): Grouping {
+  return parts.reduce((left, right) => {
+    const names: string[] = [];
+    const numbers = new Map<number, number>();
+    const group = left.group.map((a, k) => {
+      const b = right.group[k];
+      if (a < 0 || b < 0) return -1;
+      return numbered(a * right.names.length + b, numbers, () =>
+        names.push(`${left.names[a]}, ${right.names[b]}`),
+      );
+    });
+    return { group, names };
   });
 }
 
-function groupKeys(by: By, cases: CaseTable): (string | null)[] {
+function numbered<Key>(key: Key, numbers: Map<Key, number>, onNew: () => void): number {
+  const known = numbers.get(key);
+  if (known !== undefined) return known;
+  onNew();
+  numbers.set(key, numbers.size);
+  return numbers.size - 1;
+}
+
+function groupsBy(by: By, cases: CaseTable): Grouping {
   const name = nameOf(by);
   const column = cases.columns[name];
   if (typeof by !== 'string') {
-    return column.map((value) =>
-      value === undefined ? null : `${name} ${binOf(value as number, by.bins)}`,
-    );
+    return grouping(column, (value) => `${name} ${binOf(value as number, by.bins)}`);
   }
-  if (column.some(Array.isArray)) return rarestLabels(name, column as (string[] | undefined)[]);
-  return column.map((value) => (value === undefined ? null : `${name}=${value}`));
+  if (!column.some(Array.isArray)) return grouping(column, (value) => `${name}=${value}`);
+  const rarest = rarestLabels(column as (string[] | undefined)[]);
+  return grouping(rarest, (label) => (label === null ? `${name} empty` : `${name}=${label}`));
 }
 
+function grouping(column: unknown[], nameOfValue: (value: unknown) => string): Grouping {
+  const names: string[] = [];
+  const numbers = new Map<string, number>();
+  const group = Int32Array.from(column, (value) => {
+    if (value === undefined) return -1;
+    const name = nameOfValue(value);
+    return numbered(name, numbers, () => names.push(name));
+  });
+  return { group, names };
+}
+
+// A bin holds its lower edge and not its upper one.
 function binOf(value: number, edges: number[]): string {
   const above = edges.filter((edge) => value >= edge).length;
   if (above === 0) return `< ${edges[0]}`;
@@ -81,8 +119,8 @@ function binOf(value: number, edges: number[]): string {
     : `${edges[above - 1]} to ${edges[above]}`;
 }
 
-// A label set counts as its rarest label present, ties by name; an empty one is a group of its own.
-function rarestLabels(name: string, column: (string[] | undefined)[]): (string | null)[] {
+// A label set counts as its rarest label present, ties by name; null for an empty one.
+function rarestLabels(column: (string[] | undefined)[]): (string | null | undefined)[] {
   const counts = new Map<string, number>();
   for (const labels of column) {
     for (const label of labels ?? []) counts.set(label, (counts.get(label) ?? 0) + 1);
@@ -92,19 +130,7 @@ function rarestLabels(name: string, column: (string[] | undefined)[]): (string |
     return difference < 0 || (difference === 0 && a < b) ? a : b;
   };
   return column.map((labels) => {
-    if (labels === undefined) return null;
-    return labels.length === 0 ? `${name} empty` : `${name}=${labels.reduce(rarer)}`;
+    if (labels === undefined) return undefined;
+    return labels.length === 0 ? null : labels.reduce(rarer);
   });
-}
-
-function sentence(
-  term: TermOf<'rarity'>,
-  group: string | null,
-  counts: Map<string, number>,
-  known: number,
-  factor: number,
-): string {
-  if (group === null) return 'an attribute it reads is missing: factor 1';
-  const how = term.method === 'inverse-frequency' ? `power ${term.power}` : `beta ${term.beta}`;
-  return `${group} in ${counts.get(group)} of ${known} cases, ${how}: factor ${shown(factor)}`;
 }
