@@ -1,8 +1,9 @@
 // Which backend of TensorFlow.js computes: native, else wasm, else cpu, with the reason said. A
-// backend is used only after its gradients have passed the self-test.
+// backend is used only after its operations have passed the self-test.
 
 import { createRequire } from 'node:module';
-import { dirname } from 'node:path';
+import { dirname, relative } from 'node:path';
+import { pathToFileURL } from 'node:url';
 import * as tf from '@tensorflow/tfjs';
 import { setThreadsCount, setWasmPaths } from '@tensorflow/tfjs-backend-wasm';
 import { registerMissingGradients } from './gradients.ts';
@@ -12,12 +13,18 @@ import { runSelfTest } from './self-test.ts';
 export type BackendName = 'native' | 'wasm' | 'cpu';
 export type Backend = { name: BackendName; reason: string; versions: Record<string, string> };
 
-const require = createRequire(import.meta.url);
+type Started = { versions: Record<string, string> } | { problem: string };
+
+const ownRequire = createRequire(import.meta.url);
+const wasmPackage = '@tensorflow/tfjs-backend-wasm';
+
+/** Where a native package may be: the image's own folder first, then the repository. */
+const nativePlaces = ['../gpu/package.json', '../../package.json'];
 const nativePackages = ['@tensorflow/tfjs-node-gpu', '@tensorflow/tfjs-node'];
 
 /**
  * Chooses, starts and tests a backend. `wanted` other than `auto` is obeyed or refused.
- * Throws where the wanted backend cannot be had or its gradients are wrong.
+ * Throws where the wanted backend cannot be had, or where its numbers are wrong.
  */
 export async function chooseBackend({
   wanted,
@@ -26,56 +33,79 @@ export async function chooseBackend({
   wanted: 'auto' | BackendName;
   log: (line: string) => void;
 }): Promise<Backend> {
-  const reasons: string[] = [];
+  const passedOver: string[] = [];
   const order: BackendName[] = wanted === 'auto' ? ['native', 'wasm', 'cpu'] : [wanted];
   for (const name of order) {
-    const problem = await start(name);
-    if (problem === null) {
-      registerMissingGradients();
-      const reason = wanted === 'auto' ? [...reasons, `${name} starts`].join('; ') : 'as asked for';
-      const tested = runSelfTest();
-      log(
-        `backend ${name} (${reason}); ${tested.operations} gradients checked, worst error ${tested.worst.toExponential(1)}`,
-      );
-      return { name, reason, versions: { tfjs: tf.version.tfjs, node: process.versions.node } };
+    const started = await start(name);
+    if ('problem' in started) {
+      passedOver.push(`${name}: ${started.problem}`);
+      continue;
     }
-    reasons.push(`${name}: ${problem}`);
+    registerMissingGradients();
+    const reason = wanted === 'auto' ? [...passedOver, `${name} starts`].join('; ') : 'asked for';
+    const { operations, worst } = runSelfTest();
+    const tested = `${operations} operations tested, worst error ${worst.toExponential(1)}`;
+    log(`backend ${name} (${reason}); ${tested}`);
+    const versions = { tfjs: tf.version.tfjs, node: process.versions.node, ...started.versions };
+    return { name, reason, versions };
   }
-  throw new Error(`no backend of TensorFlow.js can be used. ${reasons.join('; ')}`);
+  if (wanted === 'auto') throw new Error(`no backend can be had. ${passedOver.join('; ')}`);
+  throw new Error(
+    `backend ${wanted} was asked for but cannot be had: ${passedOver[0].slice(wanted.length + 2)}. Use --backend auto to take the best one that is there.`,
+  );
 }
 
-async function start(name: BackendName): Promise<string | null> {
-  if (name === 'native') return await startNative();
-  if (name === 'wasm') {
-    const folder = dirname(require.resolve('@tensorflow/tfjs-backend-wasm/package.json'));
-    setWasmPaths(`${folder}/dist/`);
-    setThreadsCount(1);
-    replaceWasmKernels();
-  }
+async function start(name: BackendName): Promise<Started> {
   try {
-    return (await tf.setBackend(name)) ? null : 'TensorFlow.js cannot start it';
+    if (name === 'native') return await startNative();
+    if (name === 'wasm') prepareWasm();
+    if (!(await tf.setBackend(name))) return { problem: 'TensorFlow.js cannot start it' };
+    const versions: Record<string, string> = {};
+    if (name === 'wasm') versions[wasmPackage] = ownRequire(`${wasmPackage}/package.json`).version;
+    return { versions };
   } catch (error) {
-    return (error as Error).message;
+    return { problem: (error as Error).message };
   }
 }
 
-// The binding registers itself as backend "tensorflow" of the tfjs-core that both must share.
-async function startNative(): Promise<string | null> {
-  const installed = nativePackages.find((name) => resolves(name));
-  if (installed === undefined) return 'tfjs-node is not installed';
+function prepareWasm(): void {
+  const folder = dirname(ownRequire.resolve(`${wasmPackage}/package.json`));
+  setWasmPaths(`${folder}/dist/`);
+  setThreadsCount(1);
+  replaceWasmKernels();
+}
+
+// The binding registers itself as backend "tensorflow" with the tfjs-core beside it, which must be
+// the copy that we use.
+async function startNative(): Promise<Started> {
+  const found = findNative();
+  if (found === null) {
+    return { problem: 'neither tfjs-node-gpu nor tfjs-node is installed (trainer/gpu or root)' };
+  }
+  const place = relative(process.cwd(), found.path);
   try {
-    await import(installed);
-    return (await tf.setBackend('tensorflow')) ? null : `${installed} does not start`;
+    await import(pathToFileURL(found.path).href);
   } catch (error) {
-    return `${installed} does not load: ${(error as Error).message}`;
+    return { problem: `${place} does not load: ${(error as Error).message.split('\n')[0]}` };
   }
+  if (tf.findBackendFactory('tensorflow') === null) {
+    return { problem: `${place} loads, but with a tfjs-core of its own: both must share one` };
+  }
+  if (!(await tf.setBackend('tensorflow'))) return { problem: `${place} does not start` };
+  return { versions: { [found.name]: found.version } };
 }
 
-function resolves(name: string): boolean {
-  try {
-    require.resolve(name);
-    return true;
-  } catch {
-    return false;
+function findNative(): { name: string; path: string; version: string } | null {
+  for (const place of nativePlaces) {
+    const fromThere = createRequire(new URL(place, import.meta.url));
+    for (const name of nativePackages) {
+      try {
+        const { version } = fromThere(`${name}/package.json`);
+        return { name, path: fromThere.resolve(name), version };
+      } catch {
+        // Not there: the next place is tried, and the caller says so if there is none.
+      }
+    }
   }
+  return null;
 }
