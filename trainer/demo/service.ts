@@ -9,7 +9,13 @@ import { failure } from '../client.ts';
 
 const root = fileURLToPath(new URL('../..', import.meta.url));
 
-export type DemoService = { url: string; token: string; stop: () => Promise<void> };
+export type DemoService = {
+  url: string;
+  token: string;
+  pid: number;
+  /** Ends the service; SIGTERM lets it close its database, SIGKILL is a crash. */
+  stop: (signal?: 'SIGTERM' | 'SIGKILL') => Promise<void>;
+};
 
 /** Starts the service; resolves when it listens, throws with its last words where it does not. */
 export async function startService(options: {
@@ -37,7 +43,7 @@ export async function startService(options: {
     if (/"level":"(error|warn)"/.test(line)) options.say(line);
   });
   const url = await listening(child, errors);
-  return { url, token, stop: () => stopped(child) };
+  return { url, token, pid: child.pid as number, stop: (signal = 'SIGTERM') => stopped(child, signal) };
 }
 
 async function listening(child: ChildProcess, errors: string[]): Promise<string> {
@@ -53,9 +59,9 @@ async function listening(child: ChildProcess, errors: string[]): Promise<string>
   });
 }
 
-async function stopped(child: ChildProcess): Promise<void> {
+async function stopped(child: ChildProcess, signal: 'SIGTERM' | 'SIGKILL'): Promise<void> {
   if (child.exitCode !== null || child.signalCode !== null) return;
   const ended = new Promise((resolve) => child.once('exit', resolve));
-  child.kill('SIGTERM');
+  child.kill(signal);
   await ended;
 }

@@ -1,0 +1,131 @@
+// npm run bench -- scale [CASES]: push, commit, what-if, freeze and stream many synthetic cases on
+// PGlite. Prints seconds per step, their ratio to the whole, and the service's peak memory.
+
+import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { gzipSync } from 'node:zlib';
+import { createClient } from '../../trainer/client.ts';
+import { table } from '../../trainer/commands/io.ts';
+import { startService } from '../../trainer/demo/service.ts';
+
+const number = { type: 'number', origin: 'measured' };
+const attributes = {
+  site: { type: 'string', origin: 'entered' },
+  quality: number,
+  lesionMl: number,
+  spacingZ: number,
+  noise: number,
+  sharpness: number,
+  age: number,
+  dice: { type: 'number', required: false, origin: { model: 'baseline', evidence: 'outOfFold' } },
+  contrast: { type: 'boolean', origin: 'entered' },
+  labels: { type: 'labels', origin: 'measured' },
+};
+
+const terms = [
+  { name: 'rare', kind: 'rarity', by: ['labels', 'site'], method: 'inverse-frequency', power: 0.5 },
+  {
+    name: 'quality',
+    kind: 'quality',
+    attribute: 'quality',
+    from: 0.2,
+    to: 0.8,
+    factorAtFrom: 0.5,
+    factorAtTo: 1,
+  },
+  { name: 'small', kind: 'formula', expression: 'case.lesionMl < 1.0 ? 3.0 : 1.0' },
+  { name: 'hard', kind: 'difficulty', attribute: 'dice', measure: 'dice', power: 0.5 },
+];
+
+function line(k: number): string {
+  const part = (salt: number) => Math.abs(Math.sin(k * 12.9898 + salt)) % 1;
+  const values = {
+    site: `site${k % 7}`,
+    quality: part(1),
+    lesionMl: 10 * part(2),
+    spacingZ: 1 + (k % 5),
+    noise: part(3),
+    sharpness: part(4),
+    age: 20 + (k % 70),
+    dice: part(5),
+    contrast: k % 2 === 0,
+    labels: k % 31 === 0 ? ['organ', 'lesion'] : ['organ'],
+  };
+  const files = [{ path: `imagesTr/case_${k}_0000.nii.gz`, sha256: 'a'.repeat(64) }];
+  return `${JSON.stringify({ id: `case_${String(k).padStart(7, '0')}`, attributes: values, files })}\n`;
+}
+
+/** Peak resident memory of a process in MB, where the system tells. */
+function peakMemoryMb(pid: number): number {
+  const status = readFileSync(`/proc/${pid}/status`, 'utf8');
+  return Number(/VmHWM:\s+(\d+)/.exec(status)?.[1] ?? Number.NaN) / 1024;
+}
+
+export async function scale(caseCount = 100_000): Promise<void> {
+  const work = mkdtempSync(join(tmpdir(), 'counterweight-scale-'));
+  const service = await startService({ dataDir: work, port: 0, targets: [], say: console.error });
+  const client = createClient({
+    api: service.url,
+    token: service.token,
+    fetch,
+    sleep: (ms) => sleep(ms),
+  });
+  const rows: [string, number][] = [];
+  const timed = async <Value>(what: string, act: () => Promise<Value>): Promise<Value> => {
+    const startedAt = performance.now();
+    const value = await act();
+    rows.push([what, (performance.now() - startedAt) / 1000]);
+    console.error(`${what}: ${rows[rows.length - 1][1].toFixed(1)} s`);
+    return value;
+  };
+  const path = '/v1/datasets/scale';
+  await client.call('POST', '/v1/datasets', { name: 'scale', attributes });
+  await client.call('POST', `${path}/versions`, { reason: 'bench' });
+  await timed('upload', async () => {
+    for (let from = 0, part = 1; from < caseCount; from += 20_000, part++) {
+      const count = Math.min(20_000, caseCount - from);
+      const body = gzipSync(Array.from({ length: count }, (_, k) => line(from + k)).join(''));
+      const headers = { 'upload-part': String(part), 'content-encoding': 'gzip' };
+      await client.send('POST', `${path}/versions/1/cases`, { body, headers });
+    }
+  });
+  await timed('split', () => {
+    const ids = Array.from({ length: caseCount }, (_, k) => `case_${String(k).padStart(7, '0')}`);
+    const folds = [0, 1].map((fold) => ({
+      train: ids.filter((_, k) => k % 5 !== fold),
+      val: ids.filter((_, k) => k % 5 === fold),
+    }));
+    return client.call('PUT', `${path}/versions/1/splits/five-fold`, folds);
+  });
+  await timed('commit', () =>
+    client.call('POST', `${path}/versions/1/commit`, { reason: 'bench' }),
+  );
+  const rules = { groups: ['site', 'labels'], sampling: { terms } };
+  await client.call('POST', `${path}/rule-sets`, { name: 'r', rules, reason: 'bench' });
+  const fold = { version: 1, split: 'five-fold', fold: 0, ruleSet: 'r@1' };
+  await timed('what-if', () => client.call('POST', `${path}/what-if`, fold));
+  const { digest } = await timed('freeze', () =>
+    client.call<{ digest: string }>('POST', `${path}/snapshots`, { ...fold, reason: 'bench' }),
+  );
+  await timed('stream', async () => {
+    const headers = { accept: 'application/x-ndjson' };
+    const response = await client.send('GET', `/v1/snapshots/${digest}/cases`, { headers });
+    for await (const _ of response.body as unknown as AsyncIterable<Uint8Array>);
+  });
+  await timed('explain', () => client.call('GET', `/v1/snapshots/${digest}/cases/case_0000001`));
+  const memory = peakMemoryMb(service.pid);
+  await service.stop();
+  rmSync(work, { recursive: true, force: true });
+  const total = rows.reduce((sum, [, seconds]) => sum + seconds, 0);
+  const shown = rows.map(([what, seconds]) => [
+    what,
+    seconds.toFixed(1),
+    `${((100 * seconds) / total).toFixed(0)} %`,
+  ]);
+  console.log(
+    table([[`${caseCount} cases`, 'seconds', 'share'], ...shown, ['total', total.toFixed(1), '']]),
+  );
+  console.log(`peak memory of the service: ${memory.toFixed(0)} MB`);
+}
