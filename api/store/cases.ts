@@ -169,6 +169,8 @@ export async function insertCases(
         answer: { received: upload.received, ...counts },
       });
     }
+    // Embedded Postgres has no autovacuum: without statistics the next part's joins are quadratic.
+    if (upload.received >= 1_000) await tx.execute(sql`analyze cases`);
     await appendAudit(tx, audit(counts));
     return counts;
   });
@@ -202,13 +204,13 @@ async function storeBatch(
   const added = await rows(
     tx,
     sql`insert into cases (dataset_id, ordinal, case_id, valid_from, attributes, files)
-      select ${datasetId}, coalesce(known.ordinal, start.ordinal + row_number() over (partition by known.ordinal is null order by line.id collate "C"))::int,
+      select ${datasetId}, coalesce(known.ordinal, start.ordinal + row_number() over (partition by known.ordinal is null order by line.id))::int,
         line.id, ${version}::int, line.attributes, line.files
       from ${lines}
-      left join lateral (select old.ordinal from cases old where old.dataset_id = ${datasetId}
-        and old.case_id = line.id order by old.valid_from limit 1) known on true
+      left join lateral (select old.ordinal, old.valid_to from cases old where old.dataset_id = ${datasetId}
+        and old.case_id = line.id order by old.valid_to nulls first limit 1) known on true
       cross join (select coalesce(max(ordinal), -1)::int as ordinal from cases where dataset_id = ${datasetId}) start
-      where line.removed is not true and not exists (select 1 from cases c where ${live})
+      where line.removed is not true and (known.ordinal is null or known.valid_to is not null)
       on conflict (dataset_id, ordinal, valid_from) do update
         set attributes = excluded.attributes, files = excluded.files, valid_to = null
       returning 1`,
