@@ -96,27 +96,29 @@ function generalInputGradient(
   sizes: ConvolutionSizes,
 ): tf.Tensor5D {
   const { kernel, strides, before, input, output, batch, inChannels, outChannels: co } = sizes;
-  const [depth, height, width] = output;
-  const [sd, sh, sw] = strides;
-  const byWidth = spread(dy.reshape<tf.Tensor3D>([batch * depth * height, width, co]), sw);
-  const byHeight = spread(
-    byWidth.reshape<tf.Tensor3D>([batch * depth, height, width * sw * co]),
-    sh,
-  );
-  const byDepth = spread(
-    byHeight.reshape<tf.Tensor3D>([batch, depth, height * sh * width * sw * co]),
-    sd,
-  );
-  return convolution(byDepth, turnedOver(filter, sizes), {
+  const length = (axis: 0 | 1 | 2) => output[axis] * strides[axis];
+  const turned: ConvolutionSizes = {
     batch,
-    input: [depth * sd, height * sh, width * sw],
+    input: [length(0), length(1), length(2)],
     output: input,
     kernel,
     strides: [1, 1, 1],
     before: [kernel[0] - 1 - before[0], kernel[1] - 1 - before[1], kernel[2] - 1 - before[2]],
     inChannels: co,
     outChannels: inChannels,
-  });
+  };
+  let x: tf.Tensor = dy;
+  for (const axis of [2, 1, 0] as const) {
+    const rows = [batch, ...output].slice(0, axis + 1).reduce((a, b) => a * b, 1);
+    x = spread(x.reshape<tf.Tensor3D>([rows, output[axis], -1]), strides[axis]);
+    const behind = after(turned, axis);
+    if (axis === 0 || (turned.before[axis] >= 0 && behind >= 0)) continue;
+    // conv2d pads but does not cut.
+    x = padded(x as tf.Tensor3D, turned.before[axis], behind);
+    turned.input[axis] = input[axis] + kernel[axis] - 1;
+    turned.before[axis] = 0;
+  }
+  return convolution(x, turnedOver(filter, sizes), turned);
 }
 
 // The filter mirrored in space, with its channels exchanged: [kd,kh,kw,Co,C].

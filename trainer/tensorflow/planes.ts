@@ -48,7 +48,8 @@ export function volumeSizes(
     output: [info.outDepth, info.outHeight, info.outWidth],
     kernel: [info.filterDepth, info.filterHeight, info.filterWidth],
     strides: [info.strideDepth, info.strideHeight, info.strideWidth],
-    before: [front, top, left],
+    // tfjs's 3D sizes go below zero where a stride skips the end; TensorFlow's, and tfjs's 2D, do not.
+    before: [Math.max(0, front), Math.max(0, top), Math.max(0, left)],
     inChannels: info.inChannels,
     outChannels: info.outChannels,
   };
