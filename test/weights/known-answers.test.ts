@@ -1,4 +1,5 @@
-// Known answers of METHOD.md (test/vectors), made with exact rational arithmetic without the product.
+// Known answers of METHOD.md (test/vectors), made with exact rational arithmetic without the
+// product.
 
 import { describe, expect, test } from 'vitest';
 import { drawProbabilities } from '../../api/weights/allocation.ts';

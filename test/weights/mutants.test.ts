@@ -1,5 +1,5 @@
-// Each important check of the method, and the mistake that it must catch (METHOD.md section 11): the
-// product passes every check, and a mutant of the product fails the one that is meant for it.
+// Each important check of the method, and the mistake that it must catch (METHOD.md section 11):
+// the product passes every check, and a mutant of the product fails the one that is meant for it.
 
 import { expect, test } from 'vitest';
 import { type AllocationInput, drawProbabilities } from '../../api/weights/allocation.ts';
