@@ -50,7 +50,8 @@ create table dataset_versions (
   primary key (dataset_id, number)
 );
 -- Validity ranges stay correct only while one draft at a time is open.
-create unique index dataset_versions_one_draft on dataset_versions (dataset_id) where state = 'draft';
+create unique index dataset_versions_one_draft on dataset_versions (dataset_id)
+  where state = 'draft';
 
 -- One row per distinct content of a case. Version v sees a row when valid_from <= v < valid_to.
 create table cases (

@@ -1,5 +1,5 @@
-// Augmentation of a patch, in place: left-right flips and mild changes of intensity. Only the x axis
-// is flipped: flipping another can make classes that differ by their place indistinguishable.
+// Augmentation of a patch, in place: left-right flips and mild changes of intensity. Only the x
+// axis is flipped: flipping another can make classes that differ by their place indistinguishable.
 
 import type { RandomWords } from '../api/weights/philox.ts';
 import type { Size } from './nifti.ts';

@@ -1,5 +1,5 @@
-// The command line. Exit codes: 0 done, 1 failed, 2 usage, 3 refused by the service, 4 metric gate not
-// met, 5 timed out.
+// The command line. Exit codes: 0 done, 1 failed, 2 usage, 3 refused by the service, 4 metric gate
+// not met, 5 timed out.
 
 import { Command, CommanderError } from 'commander';
 import { exitCodes, type Failure } from './client.ts';

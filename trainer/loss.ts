@@ -1,5 +1,5 @@
-// The loss of METHOD.md section 7, computed for each case alone: Dice over a whole batch would defeat
-// factors per case. A factor multiplies its own case's loss and nothing else.
+// The loss of METHOD.md section 7, computed for each case alone: Dice over a whole batch would
+// defeat factors per case. A factor multiplies its own case's loss and nothing else.
 
 import * as tf from '@tensorflow/tfjs';
 import { alongRows, rowsOf, spaceMean, type Volumes } from './tensorflow/space.ts';
@@ -58,7 +58,10 @@ function lossesAndGradient(
   };
 }
 
-/** (1/B) sum of factor times loss: never divided by the factors' sum or maximum (METHOD.md section 5). */
+/**
+ * (1/B) sum of factor times loss: never divided by the factors' sum or maximum (METHOD.md section
+ * 5).
+ */
 export function batchLoss(losses: tf.Tensor1D, lossFactors: ArrayLike<number>): tf.Scalar {
   const factors = tf.tensor1d(Float32Array.from(lossFactors));
   return tf.sum(tf.mul(losses, factors)).div<tf.Scalar>(losses.shape[0]);

@@ -43,7 +43,7 @@ export function createNetwork(shape: NetworkShape): Network {
     const values = Float32Array.from({ length: count }, () =>
       fill === 'he' ? random() * deviation : fill,
     );
-    const variable = tf.variable(tf.tensor(values, size), true);
+    const variable = tf.tidy(() => tf.variable(tf.tensor(values, size), true));
     parameters.push({ name, variable });
     return variable;
   };

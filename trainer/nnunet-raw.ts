@@ -1,4 +1,5 @@
-// A dataset folder in nnU-Net's raw format: dataset.json, imagesTr/ID_0000.nii.gz, labelsTr/ID.nii.gz.
+// A dataset folder in nnU-Net's raw format: dataset.json, imagesTr/ID_0000.nii.gz,
+// labelsTr/ID.nii.gz.
 
 import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';

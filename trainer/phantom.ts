@@ -1,5 +1,6 @@
 // A made-up dataset in nnU-Net raw format, for a first try without images. Every case has an organ
-// (a solid ball); few have a lesion (a hollow one), which is what a uniform sampler sees too seldom.
+// (a solid ball); few have a lesion (a hollow one), which is what a uniform sampler sees too
+// seldom.
 
 import { mkdir, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';

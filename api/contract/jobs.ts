@@ -147,6 +147,8 @@ export const ledgerEpochSchema = z
     draws: z.int(),
     drawsPerEpoch: z.int(),
     repeated: z.int(),
+    /** Of all draws of the epoch, where one range held them all. */
+    digest: z.string().nullable(),
   })
   .meta({ id: 'LedgerEpoch' });
 export type LedgerEpoch = z.output<typeof ledgerEpochSchema>;

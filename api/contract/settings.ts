@@ -5,7 +5,9 @@ import { z } from 'zod';
 
 const count = z.int().min(1);
 
-/** Most draws that one epoch may have: beyond it the plan is no longer exact (METHOD.md section 6). */
+/**
+ * Most draws that one epoch may have: beyond it the plan is no longer exact (METHOD.md section 6).
+ */
 export const maxDrawsPerEpoch = 2 ** 26;
 
 const maxPatchVoxels = 2 ** 24;

@@ -71,7 +71,9 @@ export const metricNames = [
   'skippedSteps',
 ] as const;
 
-/** One number. `group` is `attribute=value`, `class` a label's name, `step` counts from the start. */
+/**
+ * One number. `group` is `attribute=value`, `class` a label's name, `step` counts from the start.
+ */
 export const metricSchema = z.strictObject({
   name: z.string().min(1).max(100),
   value: z.number(),

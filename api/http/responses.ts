@@ -1,6 +1,6 @@
 // Response descriptions shared by every createRoute.
 
-import type { z } from 'zod';
+import type { z } from '@hono/zod-openapi';
 import { problemSchema } from '../contract/shared.ts';
 
 const problemContent = { 'application/problem+json': { schema: problemSchema } };

@@ -118,7 +118,9 @@ async function* jsonLines(items: AsyncIterable<unknown>): AsyncGenerator<string>
   for await (const item of items) yield `${JSON.stringify(item)}\n`;
 }
 
-/** An NDJSON answer. The first item is made before the status is sent, so an early error is seen. */
+/**
+ * An NDJSON answer. The first item is made before the status is sent, so an early error is seen.
+ */
 export async function ndjson(
   items: AsyncIterable<unknown>,
   headers: Record<string, string> = {},

@@ -1,5 +1,5 @@
-// What a launcher is: one engine behind seven functions. What an engine cannot do, `prepare` refuses
-// with a reason; there are no optional methods to probe for.
+// What a launcher is: one engine behind seven functions. What an engine cannot do, `prepare`
+// refuses with a reason; there are no optional methods to probe for.
 
 import type { Resources } from '../contract/settings.ts';
 import type { Engine, Finding, LaunchTarget } from '../contract/targets.ts';
@@ -31,7 +31,9 @@ export type ObservedState =
   | 'notFound'
   | 'unknown';
 
-/** What the engine says of an attempt. `notFound` and `unknown` (could not ask) are never merged. */
+/**
+ * What the engine says of an attempt. `notFound` and `unknown` (could not ask) are never merged.
+ */
 export type Observation = {
   state: ObservedState;
   detail?: string;

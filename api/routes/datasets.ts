@@ -14,6 +14,10 @@ const tags = ['datasets'];
 export const datasetParam = z.object({ dataset: z.string() });
 
 export function datasetRoutes(deps: Deps) {
+  return listRoutes(deps).route('/', oneDatasetRoutes(deps));
+}
+
+function listRoutes(deps: Deps) {
   return router()
     .openapi(
       createRoute({
@@ -41,7 +45,11 @@ export function datasetRoutes(deps: Deps) {
         const items = await pageOfDatasets(deps, c.get('actor'), query);
         return c.json(page(items, { limit, keyOf: (item) => item.id, show: (item) => item }), 200);
       },
-    )
+    );
+}
+
+function oneDatasetRoutes(deps: Deps) {
+  return router()
     .openapi(
       createRoute({
         method: 'get',

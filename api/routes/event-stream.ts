@@ -1,5 +1,6 @@
-// Live events (SSE). The store is polled by sequence, so a client that comes back with Last-Event-ID
-// misses nothing, whichever process it reaches. The stream ends when the job has ended.
+// Live events (SSE). The store is polled by sequence, so a client that comes back with
+// Last-Event-ID misses nothing, whichever process it reaches. The stream ends when the job has
+// ended.
 
 import type { Context } from 'hono';
 import { streamSSE } from 'hono/streaming';

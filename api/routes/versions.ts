@@ -21,6 +21,10 @@ const path = '/v1/datasets/{dataset}/versions';
 export const versionParam = datasetParam.extend({ n: z.coerce.number().int().min(1) });
 
 export function versionRoutes(deps: Deps) {
+  return listRoutes(deps).route('/', oneVersionRoutes(deps));
+}
+
+function listRoutes(deps: Deps) {
   return router()
     .openapi(
       createRoute({
@@ -55,7 +59,11 @@ export function versionRoutes(deps: Deps) {
         });
         return c.json(page(items, { limit, keyOf: (item) => item.number, show: (i) => i }), 200);
       },
-    )
+    );
+}
+
+function oneVersionRoutes(deps: Deps) {
+  return router()
     .openapi(
       createRoute({
         method: 'get',

@@ -5,7 +5,9 @@ import { ProblemError } from '../errors.ts';
 import { newId, newSecret, sha256Text } from '../ids.ts';
 import { findTokenBySecret, findWorkspaceByName, insertToken } from '../store/tokens.ts';
 
-/** The actor of a bearer secret. Throws `unauthenticated` for an unknown, revoked or expired one. */
+/**
+ * The actor of a bearer secret. Throws `unauthenticated` for an unknown, revoked or expired one.
+ */
 export async function actorOfToken(deps: Deps, secret: string): Promise<Actor> {
   const row = await findTokenBySecret(deps.database.orm, await sha256Text(secret));
   if (row === undefined) {

@@ -23,8 +23,9 @@ const batchLines = 5_000;
 type NumberedLine = { line: number; text: string };
 
 /**
- * Stores one part of a draft's cases. Lines are `{id, attributes, files?}` or `{id, removed: true}`.
- * Throws `unprocessable` with up to 100 faults by line, and then nothing of the part is stored.
+ * Stores one part of a draft's cases. Lines are `{id, attributes, files?}` or `{id, removed:
+ * true}`. Throws `unprocessable` with up to 100 faults by line, and then nothing of the part is
+ * stored.
  */
 export async function uploadCases(
   deps: Deps,

@@ -177,8 +177,9 @@ export async function insertCases(
 }
 
 // A live row of this draft is changed in place; one of an earlier version is closed at this draft
-// and, unless the line removes the case, followed by a new row with the same ordinal. A case that was
-// added and removed within the draft keeps an empty range, so its ordinal is never given to another.
+// and, unless the line removes the case, followed by a new row with the same ordinal. A case that
+// was added and removed within the draft keeps an empty range, so its ordinal is never given to
+// another.
 async function storeBatch(
   tx: Orm,
   { datasetId, version, batch }: { datasetId: string; version: number; batch: string },

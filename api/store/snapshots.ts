@@ -119,7 +119,8 @@ export async function* listSnapshotChunks(
 }
 
 // array_send: int32 dimensions, flags, element type, then length and lower bound of the one
-// dimension; each element is an int32 byte count and big-endian bytes. An empty array has no dimension.
+// dimension; each element is an int32 byte count and big-endian bytes. An empty array has no
+// dimension.
 function elements(bytes: Uint8Array, read: (view: DataView, at: number) => number): Float64Array {
   const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
   if (view.getInt32(0) === 0) return new Float64Array(0);

@@ -1,4 +1,5 @@
-// Folds as arrays of case ordinals: five folds of a million cases are ten arrays, not ten million rows.
+// Folds as arrays of case ordinals: five folds of a million cases are ten arrays, not ten million
+// rows.
 
 import { and, asc, eq, sql } from 'drizzle-orm';
 import { ProblemError } from '../errors.ts';

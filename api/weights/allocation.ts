@@ -14,8 +14,9 @@ export type AllocationInput = {
 };
 
 /**
- * q_i with floor t_i <= q_i <= cap t_i and sum 1, proportional to t_i s_i^temper between the bounds:
- * the one solution of sum clamp(lambda a_i, e t_i, c t_i) = 1, found by walking its breakpoints.
+ * q_i with floor t_i <= q_i <= cap t_i and sum 1, proportional to t_i s_i^temper between the
+ * bounds: the one solution of sum clamp(lambda a_i, e t_i, c t_i) = 1, found by walking its
+ * breakpoints.
  */
 export function drawProbabilities({
   target,

@@ -83,7 +83,9 @@ type CelError = {
   node?: { start: number; end: number };
 };
 
-/** The attribute whose absence made an evaluation throw, or null where it threw for another reason. */
+/**
+ * The attribute whose absence made an evaluation throw, or null where it threw for another reason.
+ */
 export function absentAttribute(error: unknown): string | null {
   const { code, summary } = error as CelError;
   if (code !== 'no_such_key') return null;

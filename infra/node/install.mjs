@@ -1,5 +1,5 @@
-// Installs what package-lock.json asks for if it is not there yet, then runs the command after `--`:
-// before anything is installed, so in plain JavaScript with Node's own modules only.
+// Installs what package-lock.json asks for if it is not there yet, then runs the command after
+// `--`: before anything is installed, so in plain JavaScript with Node's own modules only.
 
 import { spawn } from 'node:child_process';
 import {

@@ -63,6 +63,14 @@ function peakMemoryMb(pid: number): number {
   return Number(/VmHWM:\s+(\d+)/.exec(status)?.[1] ?? Number.NaN) / 1024;
 }
 
+function folds(caseCount: number): { train: string[]; val: string[] }[] {
+  const ids = Array.from({ length: caseCount }, (_, k) => `case_${String(k).padStart(7, '0')}`);
+  return [0, 1].map((fold) => ({
+    train: ids.filter((_, k) => k % 5 !== fold),
+    val: ids.filter((_, k) => k % 5 === fold),
+  }));
+}
+
 export async function scale(caseCount = 100_000): Promise<void> {
   const work = mkdtempSync(join(tmpdir(), 'counterweight-scale-'));
   const service = await startService({ dataDir: work, port: 0, targets: [], say: console.error });
@@ -91,14 +99,9 @@ export async function scale(caseCount = 100_000): Promise<void> {
       await client.send('POST', `${path}/versions/1/cases`, { body, headers });
     }
   });
-  await timed('split', () => {
-    const ids = Array.from({ length: caseCount }, (_, k) => `case_${String(k).padStart(7, '0')}`);
-    const folds = [0, 1].map((fold) => ({
-      train: ids.filter((_, k) => k % 5 !== fold),
-      val: ids.filter((_, k) => k % 5 === fold),
-    }));
-    return client.call('PUT', `${path}/versions/1/splits/five-fold`, folds);
-  });
+  await timed('split', () =>
+    client.call('PUT', `${path}/versions/1/splits/five-fold`, folds(caseCount)),
+  );
   await timed('commit', () =>
     client.call('POST', `${path}/versions/1/commit`, { reason: 'bench' }),
   );
@@ -118,14 +121,17 @@ export async function scale(caseCount = 100_000): Promise<void> {
   const memory = peakMemoryMb(service.pid);
   await service.stop();
   rmSync(work, { recursive: true, force: true });
+  report(rows, caseCount);
+  console.log(`peak memory of the service: ${memory.toFixed(0)} MB`);
+}
+
+function report(rows: [string, number][], caseCount: number): void {
   const total = rows.reduce((sum, [, seconds]) => sum + seconds, 0);
   const shown = rows.map(([what, seconds]) => [
     what,
     seconds.toFixed(1),
     `${((100 * seconds) / total).toFixed(0)} %`,
   ]);
-  console.log(
-    table([[`${caseCount} cases`, 'seconds', 'share'], ...shown, ['total', total.toFixed(1), '']]),
-  );
-  console.log(`peak memory of the service: ${memory.toFixed(0)} MB`);
+  const heading = [`${caseCount} cases`, 'seconds', 'share'];
+  console.log(table([heading, ...shown, ['total', total.toFixed(1), '']]));
 }

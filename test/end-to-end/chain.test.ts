@@ -1,5 +1,5 @@
-// The real chain: the service as a process on embedded Postgres, real trainers as its children, tiny
-// images. Here things are killed, and nothing may be lost or believed too early.
+// The real chain: the service as a process on embedded Postgres, real trainers as its children,
+// tiny images. Here things are killed, and nothing may be lost or believed too early.
 
 import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';

@@ -1,4 +1,5 @@
-// Datasets, versions, cases and splits over HTTP: what is stored, and what bad input must not store.
+// Datasets, versions, cases and splits over HTTP: what is stored, and what bad input must not
+// store.
 
 import { gzipSync } from 'node:zlib';
 import { beforeAll, describe, expect, test } from 'vitest';
@@ -68,7 +69,10 @@ describe('uploading cases', () => {
     const streamed = await api.send('GET', `${path}/cases`, undefined, {
       accept: 'application/x-ndjson',
     });
-    const read = (await streamed.text()).trimEnd().split('\n').map((line) => JSON.parse(line));
+    const read = (await streamed.text())
+      .trimEnd()
+      .split('\n')
+      .map((line) => JSON.parse(line));
     expect(read).toEqual(lines);
   });
 
@@ -87,21 +91,32 @@ describe('uploading cases', () => {
   const badLines: [string, string, string][] = [
     ['a NaN attribute', '{"id":"x","attributes":{"quality":NaN}}', 'NaN is not JSON'],
     ['a missing required attribute', '{"id":"x","attributes":{"site":"A","labels":[]}}', 'quality'],
-    ['an attribute of another type', JSON.stringify({ ...good, id: 'x', attributes: { ...good.attributes, quality: 'high' } }), 'quality'],
-    ['an undeclared attribute', JSON.stringify({ ...good, id: 'x', attributes: { ...good.attributes, qualty: 1 } }), 'qualty'],
+    [
+      'an attribute of another type',
+      JSON.stringify({ ...good, id: 'x', attributes: { ...good.attributes, quality: 'high' } }),
+      'quality',
+    ],
+    [
+      'an undeclared attribute',
+      JSON.stringify({ ...good, id: 'x', attributes: { ...good.attributes, qualty: 1 } }),
+      'qualty',
+    ],
     ['a duplicate id', JSON.stringify(good), 'stands on line 1'],
     ['a control character in an id', JSON.stringify({ ...good, id: 'a\u0007b' }), 'id'],
     ['no JSON at all', 'case_1,0.5', 'not a JSON object'],
   ];
-  test.each(badLines)('refuses %s by line and stores nothing of the part', async (what, line, says) => {
-    const path = await draft(`refuses-${what.replaceAll(' ', '-')}`);
-    const body = `${JSON.stringify(good)}\n${JSON.stringify(other)}\n${line}\n`;
-    const answer = await api.call('POST', `${path}/cases`, body);
-    expect(answer.status).toBe(422);
-    expect(answer.body.errors[0].line).toBe(3);
-    expect(answer.body.errors[0].detail).toContain(says);
-    expect(await storedIds(path)).toEqual([]);
-  });
+  test.each(badLines)(
+    'refuses %s by line and stores nothing of the part',
+    async (what, line, says) => {
+      const path = await draft(`refuses-${what.replaceAll(' ', '-')}`);
+      const body = `${JSON.stringify(good)}\n${JSON.stringify(other)}\n${line}\n`;
+      const answer = await api.call('POST', `${path}/cases`, body);
+      expect(answer.status).toBe(422);
+      expect(answer.body.errors[0].line).toBe(3);
+      expect(answer.body.errors[0].detail).toContain(says);
+      expect(await storedIds(path)).toEqual([]);
+    },
+  );
 
   test('names every bad line of a part up to a hundred', async () => {
     const path = await draft('many-faults');
@@ -139,7 +154,10 @@ describe('versions', () => {
     const lines = caseLines(12);
     const folds = foldsOf(lines.map((line) => line.id));
     const digests = [];
-    for (const [name, order] of [['forth', lines], ['back', [...lines].reverse()]] as const) {
+    for (const [name, order] of [
+      ['forth', lines],
+      ['back', [...lines].reverse()],
+    ] as const) {
       const path = await draft(name);
       await must(api, 200, 'POST', `${path}/cases`, ndjsonOf([...order]));
       await must(api, 200, 'PUT', `${path}/splits/five-fold`, folds);
@@ -214,7 +232,12 @@ test('never gives the ordinal of a removed case to another one', async () => {
 
 describe('splits', () => {
   test.each([
-    ['an unknown case', [{ train: ['case_0000', 'ghost'], val: ['case_0001'] }], '/0/train/1', 'ghost'],
+    [
+      'an unknown case',
+      [{ train: ['case_0000', 'ghost'], val: ['case_0001'] }],
+      '/0/train/1',
+      'ghost',
+    ],
     ['an empty side', [{ train: ['case_0000'], val: [] }], '/0/val', 'no cases'],
     ['a case on both sides', [{ train: ['case_0000'], val: ['case_0000'] }], '/0/val/0', 'already'],
     ['no folds', [], '', 'at least one fold'],

@@ -1,5 +1,6 @@
-// counterweight push DIR: scan (or take scanned lines), create the dataset where it is missing, upload
-// in parts, put the split, commit. Run again, it goes on with the open draft; parts are idempotent.
+// counterweight push DIR: scan (or take scanned lines), create the dataset where it is missing,
+// upload in parts, put the split, commit. Run again, it goes on with the open draft; parts are
+// idempotent.
 
 import { readFileSync } from 'node:fs';
 import { gzipSync } from 'node:zlib';

@@ -1,6 +1,6 @@
-// The demo's two rule sets. The weighted one is chosen from what was measured, so that on any folder
-// something is really weighted: rare label sets where labels differ, else cases whose smallest class
-// is unusually small or large.
+// The demo's two rule sets. The weighted one is chosen from what was measured, so that on any
+// folder something is really weighted: rare label sets where labels differ, else cases whose
+// smallest class is unusually small or large.
 
 import type { CaseLine } from '../scan/measure.ts';
 

@@ -43,7 +43,12 @@ export async function startService(options: {
     if (/"level":"(error|warn)"/.test(line)) options.say(line);
   });
   const url = await listening(child, errors);
-  return { url, token, pid: child.pid as number, stop: (signal = 'SIGTERM') => stopped(child, signal) };
+  return {
+    url,
+    token,
+    pid: child.pid as number,
+    stop: (signal = 'SIGTERM') => stopped(child, signal),
+  };
 }
 
 async function listening(child: ChildProcess, errors: string[]): Promise<string> {

@@ -1,4 +1,5 @@
-// Connected components of a class: voxels that touch by a face, an edge or a corner belong together.
+// Connected components of a class: voxels that touch by a face, an edge or a corner belong
+// together.
 
 import type { Size } from '../nifti.ts';
 

@@ -1,5 +1,5 @@
-// Image quality without a reference: how noisy and how sharp a channel is, relative to its own range
-// of intensities. README.md defines both numbers and the score made from them.
+// Image quality without a reference: how noisy and how sharp a channel is, relative to its own
+// range of intensities. README.md defines both numbers and the score made from them.
 
 import type { Size } from '../nifti.ts';
 
@@ -53,8 +53,8 @@ export function percentileOf(values: Float32Array, percent: number): number {
 }
 
 // Immerkaer's operator (1996): second differences along y and x at once, which flat and sloping
-// tissue does not answer to. Its answer to noise of deviation 1 has deviation 6; the median is robust
-// against edges.
+// tissue does not answer to. Its answer to noise of deviation 1 has deviation 6; the median is
+// robust against edges.
 function noiseDeviation(data: Float32Array, [depth, height, width]: Size): number {
   const answers: number[] = [];
   for (let z = 0; z < depth; z++) {

@@ -12,7 +12,8 @@ function depthPadded(x: tf.Tensor, sizes: ConvolutionSizes): tf.Tensor3D {
   return padded(planes, sizes.before[0], after(sizes, 0));
 }
 
-// Height and width padding as conv2d wants it. Trailing rows that no output reads are harmless there.
+// Height and width padding as conv2d wants it. Trailing rows that no output reads are harmless
+// there.
 function planePads(
   sizes: ConvolutionSizes,
 ): [[number, number], [number, number], [number, number], [number, number]] {
@@ -61,8 +62,8 @@ export function inputGradient(
   return tiles ? tiledInputGradient(dy, filter, sizes) : generalInputGradient(dy, filter, sizes);
 }
 
-// Kernel equals stride: every input voxel meets one output voxel, so it is a matMul per (depth, row)
-// of the kernel, with rows and planes put side by side.
+// Kernel equals stride: every input voxel meets one output voxel, so it is a matMul per (depth,
+// row) of the kernel, with rows and planes put side by side.
 function tiledInputGradient(
   dy: tf.Tensor,
   filter: tf.Tensor,
@@ -89,7 +90,8 @@ function tiledInputGradient(
   return whole.reshape([batch, ...input, c] as Five);
 }
 
-// Elsewhere: zeros between the voxels of dy, then a stride-1 convolution with the filter turned over.
+// Elsewhere: zeros between the voxels of dy, then a stride-1 convolution with the filter turned
+// over.
 function generalInputGradient(
   dy: tf.Tensor,
   filter: tf.Tensor,
@@ -134,8 +136,8 @@ function turnedOver(
 
 /**
  * Gradient by the filter: per depth tap one conv2d in which positions and channels change places.
- * The input is [1, H, W*C, B*Do] and dy is the kernel [Ho, Wo, B*Do, Co] with dilation stride*C along
- * the width, so the answer comes out as [kh, kw*C, Co] without another transpose.
+ * The input is [1, H, W*C, B*Do] and dy is the kernel [Ho, Wo, B*Do, Co] with dilation stride*C
+ * along the width, so the answer comes out as [kh, kw*C, Co] without another transpose.
  */
 export function filterGradient(x: tf.Tensor, dy: tf.Tensor, sizes: ConvolutionSizes): tf.Tensor5D {
   const [kd, kh, kw] = sizes.kernel;

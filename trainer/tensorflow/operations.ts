@@ -1,5 +1,5 @@
-// What the self-test checks: every operation of a training step that has a gradient, on tiny shapes,
-// each with its plain float64 version. A new operation of the network gets an entry here.
+// What the self-test checks: every operation of a training step that has a gradient, on tiny
+// shapes, each with its plain float64 version. A new operation of the network gets an entry here.
 
 import * as tf from '@tensorflow/tfjs';
 import { caseLosses } from '../loss.ts';

@@ -48,7 +48,8 @@ export function volumeSizes(
     output: [info.outDepth, info.outHeight, info.outWidth],
     kernel: [info.filterDepth, info.filterHeight, info.filterWidth],
     strides: [info.strideDepth, info.strideHeight, info.strideWidth],
-    // tfjs's 3D sizes go below zero where a stride skips the end; TensorFlow's, and tfjs's 2D, do not.
+    // tfjs's 3D sizes go below zero where a stride skips the end; TensorFlow's, and tfjs's 2D, do
+    // not.
     before: [Math.max(0, front), Math.max(0, top), Math.max(0, left)],
     inChannels: info.inChannels,
     outChannels: info.outChannels,
@@ -82,7 +83,8 @@ export function planeSizes(
   };
 }
 
-// What these kernels cannot do is refused: a wrong number without an error is what they are here for.
+// What these kernels cannot do is refused: a wrong number without an error is what they are here
+// for.
 function requirePlain({ dilations = 1, dataFormat }: ConvolutionAttributes, format: string): void {
   if ([dilations].flat().some((by) => by !== 1)) {
     throw new Error('these kernels have no dilated convolution; no backend has its gradient');

@@ -1,5 +1,6 @@
-// Means over space and factors per channel, both many times faster on wasm than the plain operation:
-// pooling instead of reductions, and factors repeated along the width so that few long rows remain.
+// Means over space and factors per channel, both many times faster on wasm than the plain
+// operation: pooling instead of reductions, and factors repeated along the width so that few long
+// rows remain.
 
 import * as tf from '@tensorflow/tfjs';
 

@@ -139,7 +139,9 @@ async function prepareJob(deps: Deps, actor: Actor, input: LaunchJob) {
   return { job, attempt, dataset, snapshot };
 }
 
-/** Launches a job. Throws `unprocessable` for what the target cannot do, before anything is stored. */
+/**
+ * Launches a job. Throws `unprocessable` for what the target cannot do, before anything is stored.
+ */
 export async function launchJob(deps: Deps, actor: Actor, input: LaunchJob): Promise<Job> {
   const { job, attempt, dataset, snapshot } = await prepareJob(deps, actor, input);
   const { seed, settings, target, image } = job;

@@ -8,6 +8,7 @@ export type LedgerEntry = {
   snapshotDigest: string;
   fromDraw: number;
   draws: number;
+  digest: string;
   matches: boolean;
 };
 
@@ -23,7 +24,17 @@ export function ledgerEpochs(entries: LedgerEntry[], drawsPerEpoch: number): Led
       const mismatch = ranges.some(({ matches }) => !matches);
       const state = mismatch ? 'mismatch' : covered === drawsPerEpoch ? 'verified' : 'partial';
       const snapshot = ranges[ranges.length - 1].snapshotDigest;
-      return { epoch, snapshot, state, draws: covered, drawsPerEpoch, repeated: total - covered };
+      const whole = ranges.find((one) => one.matches && one.draws === drawsPerEpoch);
+      const digest = whole?.digest ?? null;
+      return {
+        epoch,
+        snapshot,
+        state,
+        draws: covered,
+        drawsPerEpoch,
+        repeated: total - covered,
+        digest,
+      };
     });
 }
 

@@ -1,5 +1,5 @@
-// One tick: what the engines say of every live attempt, and what follows. Batched per target, safe to
-// run twice at once; an engine that cannot be asked leaves its jobs as they are.
+// One tick: what the engines say of every live attempt, and what follows. Batched per target, safe
+// to run twice at once; an engine that cannot be asked leaves its jobs as they are.
 
 import type { LaunchTarget } from '../../contract/targets.ts';
 import type { Deps } from '../../deps.ts';

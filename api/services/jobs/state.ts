@@ -1,5 +1,6 @@
-// What an observation means for an attempt: a pure function, so every case of a job's life is a line
-// in a test. Success needs the trainer's final report; our own cancel flag beats the engine's word.
+// What an observation means for an attempt: a pure function, so every case of a job's life is a
+// line in a test. Success needs the trainer's final report; our own cancel flag beats the engine's
+// word.
 
 import type { JobState, StateReason } from '../../contract/jobs.ts';
 import type { Resources } from '../../contract/settings.ts';
