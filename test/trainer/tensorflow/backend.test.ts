@@ -1,3 +1,6 @@
+// The choice of a backend and its refusals. Native is not installed where these run; what depends
+// on that is skipped elsewhere.
+
 import { createRequire } from 'node:module';
 import * as tf from '@tensorflow/tfjs';
 import { expect, test } from 'vitest';

@@ -1,3 +1,5 @@
+// The kernels that replace those of wasm, on random shapes, against plain loops in float64.
+
 import * as tf from '@tensorflow/tfjs';
 import fc from 'fast-check';
 import { beforeAll, expect, test } from 'vitest';

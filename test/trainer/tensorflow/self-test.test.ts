@@ -1,3 +1,5 @@
+// The self-test, and the wrong kernels that it must catch: those of wasm itself, and ones slightly off.
+
 import { createRequire } from 'node:module';
 import { dirname } from 'node:path';
 import * as tf from '@tensorflow/tfjs';

@@ -1,0 +1,90 @@
+// One whole step: it learns, skips what is not finite, says what it clipped, and leaks nothing.
+
+import * as tf from '@tensorflow/tfjs';
+import { beforeAll, beforeEach, expect, test } from 'vitest';
+import { createNetwork, type Network } from '../../trainer/network.ts';
+import { createOptimizer, type Optimizer } from '../../trainer/optimizer.ts';
+import { type StepInput, trainStep } from '../../trainer/step.ts';
+import { chooseBackend } from '../../trainer/tensorflow/backend.ts';
+import { numbers } from '../../trainer/tensorflow/self-test.ts';
+
+beforeAll(async () => {
+  await chooseBackend({ wanted: 'wasm', log: () => {} });
+});
+
+let network: Network;
+let optimizer: Optimizer;
+let input: StepInput;
+
+beforeEach(() => {
+  network = createNetwork({ channels: 1, classes: 2, features: [4, 6], seed: 1, deep: true });
+  optimizer = createOptimizer(network.parameters);
+  const values = numbers([2, 4, 4, 6, 1], 1);
+  const images = tf.tensor5d(values, [2, 4, 4, 6, 1]);
+  const labels = tf.tensor4d(
+    Int32Array.from(values, (value) => (value > 0.2 ? 1 : 0)),
+    [2, 4, 4, 6],
+    'int32',
+  );
+  input = { network, optimizer, images, labels, lossFactors: [1, 1], learningRate: 0.01 };
+  return () => {
+    tf.dispose([images, labels]);
+    network.dispose();
+  };
+});
+
+const parameterValues = () => network.parameters.map(({ variable }) => [...variable.dataSync()]);
+
+test('learns: the loss of a batch falls to a tenth', () => {
+  const first = trainStep(input).loss;
+  let last = first;
+  for (let step = 0; step < 80; step++) last = trainStep(input).loss;
+  expect(last).toBeLessThan(first / 10);
+});
+
+test('gives the same numbers again from the same seed', () => {
+  const results = [0, 1].map(() => {
+    const own = createNetwork({ channels: 1, classes: 2, features: [4, 6], seed: 1, deep: true });
+    const its = { ...input, network: own, optimizer: createOptimizer(own.parameters) };
+    for (let step = 0; step < 3; step++) trainStep(its);
+    const values = own.parameters.map(({ variable }) => [...variable.dataSync()]);
+    own.dispose();
+    return values;
+  });
+  expect(results[1]).toEqual(results[0]);
+});
+
+test.each([
+  ['an image that is not finite', Number.NaN, [1, 1]],
+  ['a factor that is not finite', 0, [1, Number.POSITIVE_INFINITY]],
+])('skips the step of %s: nothing reaches the parameters or Adam', (_, added, lossFactors) => {
+  trainStep(input);
+  const before = parameterValues();
+  const moments = optimizer.state().first.map((values) => [...values]);
+  const images = tf.tidy(() => tf.add(input.images, added)) as tf.Tensor5D;
+  const result = trainStep({ ...input, images, lossFactors });
+  images.dispose();
+  expect(result).toMatchObject({ skipped: true, clipped: false, gradientNorm: Number.NaN });
+  expect(parameterValues()).toEqual(before);
+  expect(optimizer.state().first.map((values) => [...values])).toEqual(moments);
+  expect(optimizer.state().steps).toBe(1);
+  expect(trainStep(input).skipped).toBe(false);
+});
+
+test('says when it clipped, and the norm before clipping', () => {
+  const small = trainStep(input);
+  expect(small.clipped).toBe(false);
+  expect(small.gradientNorm).toBeGreaterThan(0);
+  const large = trainStep({ ...input, lossFactors: [1e4, 1e4] });
+  expect(large).toMatchObject({ clipped: true, skipped: false });
+  expect(large.gradientNorm).toBeGreaterThan(12);
+});
+
+test('leaves no tensor behind, skipped or not, and the images to their owner', () => {
+  trainStep(input);
+  const before = tf.memory().numTensors;
+  trainStep(input);
+  trainStep({ ...input, lossFactors: [1, Number.NaN] });
+  expect(tf.memory().numTensors).toBe(before);
+  expect(input.images.isDisposed).toBe(false);
+});
