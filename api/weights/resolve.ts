@@ -95,17 +95,23 @@ function logProducts(
   return logs;
 }
 
-// The score as people multiply it; where that leaves the doubles, the nearest double inside.
+const smallestNormal = 2 ** -1022;
+
+// The score as people multiply it. Where that leaves the doubles on the way, the logarithm decides,
+// and a score that is not 0 stays finite and above 0.
 function products(terms: AppliedTerm[], logs: Float64Array): Float64Array {
   const scores = new Float64Array(logs.length).fill(1);
   for (const { list, factors } of terms) {
     if (list !== 'sampling') continue;
-    for (let k = 0; k < scores.length; k++) scores[k] *= factors[k];
+    for (let k = 0; k < scores.length; k++) {
+      const score = scores[k] * factors[k];
+      scores[k] = score >= smallestNormal && score < Infinity ? score : Number.NaN;
+    }
   }
   return scores.map((score, k) => {
     if (logs[k] === -Infinity) return 0;
-    const plain = Math.abs(logs[k]) < 600 && score > 0 && score < Infinity;
-    return plain ? score : Math.min(Math.max(Math.exp(logs[k]), 2 ** -1074), Number.MAX_VALUE);
+    if (!Number.isNaN(score)) return score;
+    return Math.min(Math.max(Math.exp(logs[k]), Number.MIN_VALUE), Number.MAX_VALUE);
   });
 }
 

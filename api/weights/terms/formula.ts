@@ -28,7 +28,7 @@ export const formula: TermKindRules<'formula'> = {
     const because = (place: number) => {
       const name = absent.get(place);
       if (name !== undefined) return missingSentence(name);
-      return `${term.expression} = ${shown(factors[place])}`;
+      return `${term.expression} gives factor ${shown(factors[place])}`;
     };
     return { factors, because };
   },
