@@ -126,7 +126,14 @@ def main():
     parser.add_argument("--header", help="with NDJSON: the snapshot's JSON, {digest, header}")
     plan = {"nargs": 3, "type": int, "action": "append", "metavar": ("SEED", "EPOCH", "DRAWS")}
     parser.add_argument("--plan", default=[], help="replay this epoch; may be repeated", **plan)
+    for name in ("seed", "epoch", "draws"):
+        parser.add_argument(f"--{name}", type=int, help="of one epoch; all three or none")
     options = parser.parse_args()
+    one = (options.seed, options.epoch, options.draws)
+    if None not in one:
+        options.plan.append(one)
+    elif one != (None, None, None):
+        parser.error("--seed, --epoch and --draws belong together")
     stated, header, cases = read_stream(options.stream, options.header)
     cases.sort(key=lambda case: case["id"].encode())
     digest = snapshot_digest(header, cases)

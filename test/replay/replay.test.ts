@@ -78,6 +78,18 @@ describe.skipIf(!hasPython)('replay.py', () => {
     },
   );
 
+  test('takes one epoch by --seed, --epoch and --draws, and refuses two of the three', () => {
+    const [plan] = vectors.draws;
+    const { header, rows, digest } = vectors.snapshots[plan.snapshot];
+    const path = stored('one.json', JSON.stringify({ digest, header, cases: rows.map(caseOf) }));
+    const two = [path, '--seed', String(plan.seed), '--epoch', String(plan.epoch)];
+    const answer = replay([...two, '--draws', String(plan.drawsPerEpoch)]);
+    expect(answer.lines[1]).toMatchObject({ ledger: plan.ledgerDigest, first: plan.first });
+    const refused = replay(two);
+    expect(refused).toMatchObject({ status: 2, lines: [] });
+    expect(refused.stderr).toContain('belong together');
+  });
+
   test('reads NDJSON with the header aside, whichever way a number is written', () => {
     const { header, rows, digest } = vectors.snapshots[2];
     const lines = rows.map((row) => `${JSON.stringify(caseOf(row))}\n`).join('');
