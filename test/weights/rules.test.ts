@@ -1,4 +1,5 @@
-// A rule document against a dataset's attributes: every fault with its pointer (METHOD.md section 3).
+// A rule document against a dataset's attributes: every fault with its pointer (METHOD.md
+// section 3).
 
 import { describe, expect, test } from 'vitest';
 import type { RuleDocumentInput } from '../../api/contract/rule-sets.ts';
