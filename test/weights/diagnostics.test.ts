@@ -38,6 +38,20 @@ const q = [1 / 9, 1 / 9, 1 / 9, 6 / 9];
 const about = (value: number) => expect.closeTo(value, 12);
 const total = (term: (k: number) => number) => [0, 1, 2, 3].reduce((sum, k) => sum + term(k), 0);
 
+// A group's account at strength 1, where the effective target is the target.
+const group = (
+  attribute: string,
+  value: string,
+  given: { count: number; target: number; draws: number },
+) => ({
+  attribute,
+  value,
+  caseCount: given.count,
+  targetShare: about(given.target),
+  drawShare: about(given.draws),
+  effectiveTargetShare: about(given.target),
+});
+
 describe('at strength 1', () => {
   test('every number is what its definition gives', () => {
     expect(diagnosed(1)).toEqual({
@@ -56,46 +70,11 @@ describe('at strength 1', () => {
       sharedValidation: 0,
       missing: { labels: 1 },
       groups: [
-        {
-          attribute: 'site',
-          value: 'A',
-          caseCount: 3,
-          targetShare: about(0.6),
-          drawShare: about(1 / 3),
-          effectiveTargetShare: about(0.6),
-        },
-        {
-          attribute: 'site',
-          value: 'B',
-          caseCount: 1,
-          targetShare: about(0.4),
-          drawShare: about(2 / 3),
-          effectiveTargetShare: about(0.4),
-        },
-        {
-          attribute: 'labels',
-          value: 'edema+lesion',
-          caseCount: 2,
-          targetShare: about(0.6),
-          drawShare: about(7 / 9),
-          effectiveTargetShare: about(0.6),
-        },
-        {
-          attribute: 'labels',
-          value: 'missing',
-          caseCount: 1,
-          targetShare: about(0.2),
-          drawShare: about(1 / 9),
-          effectiveTargetShare: about(0.2),
-        },
-        {
-          attribute: 'labels',
-          value: 'none',
-          caseCount: 1,
-          targetShare: about(0.2),
-          drawShare: about(1 / 9),
-          effectiveTargetShare: about(0.2),
-        },
+        group('site', 'A', { count: 3, target: 0.6, draws: 1 / 3 }),
+        group('site', 'B', { count: 1, target: 0.4, draws: 2 / 3 }),
+        group('labels', 'edema+lesion', { count: 2, target: 0.6, draws: 7 / 9 }),
+        group('labels', 'missing', { count: 1, target: 0.2, draws: 1 / 9 }),
+        group('labels', 'none', { count: 1, target: 0.2, draws: 1 / 9 }),
       ],
       largest: [
         { id: 'a000003', ratio: about(5 / 3) },
