@@ -8,14 +8,15 @@ export type Intensity = {
   std: number;
   /** Noise deviation over intensity range. */
   noise: number;
-  /** 95th percentile of the smoothed gradient over intensity range, per voxel. */
+  /** 95th percentile of the gradient over intensity range, per voxel. */
   sharpness: number;
   /** 0 (useless) to 1. */
   quality: number;
 };
 
-const noiseScale = 0.05;
-const sharpnessScale = 0.08;
+// Where each factor is one half.
+const noiseScale = 0.1;
+const sharpnessScale = 0.3;
 
 /** Every figure of one channel; data is [z, y, x]. */
 export function measureIntensity(data: Float32Array, shape: Size): Intensity {
@@ -30,7 +31,9 @@ export function measureIntensity(data: Float32Array, shape: Size): Intensity {
 
 /** The score: falls with noise, rises with sharpness, 0 to 1. */
 export function qualityScore(noise: number, sharpness: number): number {
-  return (1 / (1 + (noise / noiseScale) ** 2)) * (sharpness / (sharpness + sharpnessScale));
+  const clean = 1 / (1 + (noise / noiseScale) ** 2);
+  const squared = sharpness ** 2;
+  return (clean * squared) / (squared + sharpnessScale ** 2);
 }
 
 function moments(data: Float32Array): { mean: number; std: number } {
@@ -74,7 +77,6 @@ function secondDifference(data: Float32Array, at: number, width: number): number
 }
 
 function edgeStrength(data: Float32Array, shape: Size): number {
-  const smooth = smoothed(data, shape);
   const [depth, height, width] = shape;
   const strides = [height * width, width, 1];
   const lengths = [depth, height, width];
@@ -84,30 +86,9 @@ function edgeStrength(data: Float32Array, shape: Size): number {
     let squares = 0;
     for (let axis = 0; axis < 3; axis++) {
       if (place[axis] === 0 || place[axis] === lengths[axis] - 1) continue;
-      squares += ((smooth[k + strides[axis]] - smooth[k - strides[axis]]) / 2) ** 2;
+      squares += ((data[k + strides[axis]] - data[k - strides[axis]]) / 2) ** 2;
     }
     magnitudes[k] = Math.sqrt(squares);
   }
   return percentileOf(magnitudes, 95);
-}
-
-// 1 2 1 along each axis, edges repeated.
-function smoothed(data: Float32Array, [depth, height, width]: Size): Float32Array {
-  let from = data;
-  const axes: [number, number][] = [
-    [height * width, depth],
-    [width, height],
-    [1, width],
-  ];
-  for (const [stride, length] of axes) {
-    const to = new Float32Array(data.length);
-    for (let k = 0; k < data.length; k++) {
-      const place = Math.floor(k / stride) % length;
-      const before = place === 0 ? k : k - stride;
-      const behind = place === length - 1 ? k : k + stride;
-      to[k] = (from[before] + 2 * from[k] + from[behind]) / 4;
-    }
-    from = to;
-  }
-  return from;
 }
