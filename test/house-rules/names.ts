@@ -101,7 +101,7 @@ const barrels: Rule = {
 
 const sourceFile = /\.(ts|tsx|mts|mjs|js|py|sql)$/;
 const lastHeading = 'Why it is this way';
-const pageLines = 140;
+const pageLines = 120;
 
 const folderOf = (path: string) => path.split('/').slice(0, -1).join('/');
 
