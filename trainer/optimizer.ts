@@ -19,7 +19,9 @@ export type Optimizer = {
     gradients: Float32Array[],
     learningRate: number,
   ) => { gradientNorm: number; clipped: boolean };
+  /** The arrays in use: whoever keeps them copies them. */
   state: () => OptimizerState;
+  /** Continues from a copy of the state. */
   load: (state: OptimizerState) => void;
 };
 

@@ -1,4 +1,4 @@
-// The self-test, and the wrong kernels that it must catch: those of wasm itself, and ones slightly off.
+// The self-test, and the wrong kernels it must catch: those of wasm itself, and ones slightly off.
 
 import { createRequire } from 'node:module';
 import { dirname } from 'node:path';
