@@ -1,7 +1,6 @@
 // counterweight doctor: what works here, in one page.
 
 import { exitCodes, type Failure } from '../client.ts';
-import { chooseBackend } from '../tensorflow/backend.ts';
 import { type AddCommand, clientOf, type ServiceOptions, withService } from './io.ts';
 
 type Finding = { what: string; ok: boolean; detail: string };
@@ -17,6 +16,8 @@ export const doctor: AddCommand = (program, io) => {
           async () => `${process.version} on ${process.platform} ${process.arch}`,
         ),
         await found('backend', async () => {
+          // TensorFlow.js takes a second to load; no other command needs it.
+          const { chooseBackend } = await import('../tensorflow/backend.ts');
           const { name, reason } = await chooseBackend({ wanted: 'auto', log: () => {} });
           return `${name}: ${reason}`;
         }),
