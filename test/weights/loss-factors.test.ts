@@ -69,7 +69,8 @@ describe('at strength 1', () => {
         const [t, q] = [share(found.targetUnits), share(found.drawUnits)];
         const drawn = sumOf(q.length, (k) => q[k] * (found.lossFactors[k] * losses[k]) ** 2);
         const meant = sumOf(q.length, (k) => t[k] * losses[k] ** 2);
-        expect(drawn).toBeLessThanOrEqual((meant / floor) * (1 + 1e-9));
+        // Squares of tiny losses lose their digits below the normal doubles.
+        expect(drawn).toBeLessThanOrEqual((meant / floor) * (1 + 1e-9) + 2 ** -1022);
       }),
       { numRuns: 100 },
     );
