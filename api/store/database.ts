@@ -5,8 +5,7 @@ import { type SQL, sql } from 'drizzle-orm';
 import type { PgDatabase, PgQueryResultHKT } from 'drizzle-orm/pg-core';
 
 /** A drizzle handle or transaction on any of the three drivers. */
-// biome-ignore lint/suspicious/noExplicitAny: each driver has its own result type; rows() narrows
-// it
+// biome-ignore lint/suspicious/noExplicitAny: drivers differ in result type; rows() narrows it
 export type Orm = PgDatabase<PgQueryResultHKT, any>;
 
 export type DatabaseKind = 'pglite' | 'postgres' | 'neon';

@@ -25,7 +25,9 @@ async function draft(name: string) {
 }
 
 const storedIds = async (path: string) =>
-  (await must(api, 200, 'GET', `${path}/cases?limit=500`)).items.map((item: any) => item.id);
+  (await must(api, 200, 'GET', `${path}/cases?limit=500`)).items.map(
+    ({ id }: { id: string }) => id,
+  );
 
 describe('datasets', () => {
   test('creates a dataset once and finds it by name and by id', async () => {
@@ -187,7 +189,9 @@ describe('versions', () => {
     expect(committed).toMatchObject({ number: 2, caseCount: 11, splits: { 'five-fold': 5 } });
     expect(await storedIds(`${path}/1`)).toHaveLength(10);
     const before = (await must(api, 200, 'GET', `${path}/1/cases`)).items;
-    expect(before.find((item: any) => item.id === lines[3].id).attributes.site).not.toBe('Z');
+    expect(before.find(({ id }: { id: string }) => id === lines[3].id).attributes.site).not.toBe(
+      'Z',
+    );
   });
 
   test('discards a draft without a trace in its base', async () => {

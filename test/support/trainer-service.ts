@@ -40,7 +40,6 @@ export type TrainerService = ReturnType<typeof createTrainerService>;
 
 /** A service for one job; `fetch` answers without a network, `listen` with one. */
 export function createTrainerService(options: TrainerServiceOptions) {
-  const { job, snapshots, cases } = options;
   const state = {
     token: 'attempt-token',
     reports: [] as Report[],
@@ -59,7 +58,7 @@ export function createTrainerService(options: TrainerServiceOptions) {
     if (!parsed.success) return problem(422, parsed.error.message);
     const { sequence } = parsed.data;
     if (!answers.has(sequence)) {
-      const faulty = (parsed.data.ledger ?? []).find((range) => !isReplayed(range));
+      const faulty = (parsed.data.ledger ?? []).find((range) => !isReplayed(options, range));
       if (faulty) return problem(422, `ledger mismatch in epoch ${faulty.epoch}`);
       state.reports.push(parsed.data);
       const more = state.answer(parsed.data);
@@ -68,42 +67,10 @@ export function createTrainerService(options: TrainerServiceOptions) {
     return Response.json(answers.get(sequence));
   };
 
-  const isReplayed = (range: LedgerRange): boolean => {
-    const document = snapshots.find(({ digest }) => digest === range.snapshot);
-    if (!document) return false;
-    const { epoch, from, draws } = range;
-    const plan = drawPlan({
-      digest: range.snapshot,
-      drawUnits: document.cases.map((line) => Number(line.drawUnits)),
-      seed: job.seed,
-      epoch,
-      drawsPerEpoch: Number(job.settings.drawsPerEpoch),
-    });
-    const places = Array.from(plan.subarray(from, from + draws));
-    return ledgerDigest(places.map((place) => document.cases[place].id)) === range.digest;
-  };
-
-  const readJob = (): Response => {
-    const { digest, header } = snapshots[0];
-    const nextSequence = Math.max(-1, ...answers.keys()) + 1;
-    const body = { attempt: 1, groups: [], monitors: {}, ...job, snapshot: { digest, header } };
-    return Response.json({ ...body, nextSequence });
-  };
-
   const answer = async (request: Request): Promise<Response> => {
-    const { pathname, searchParams } = new URL(request.url);
+    const { pathname } = new URL(request.url);
     if (request.headers.get('authorization') !== `Bearer ${state.token}`) {
       return problem(401, 'unknown token');
-    }
-    if (pathname === '/v1/trainer/job') return readJob();
-    if (pathname === '/v1/trainer/snapshot') {
-      const wanted = searchParams.get('digest') ?? snapshots[0].digest;
-      const found = snapshots.find(({ digest }) => digest === wanted);
-      return found ? Response.json(found) : problem(404, `no snapshot ${wanted}`);
-    }
-    if (pathname === '/v1/trainer/cases') {
-      const lines = cases.map((line) => JSON.stringify(trainerCaseSchema.parse(line)));
-      return new Response(`${lines.join('\n')}\n`);
     }
     if (pathname === '/v1/trainer/reports') return await takeReport(request);
     if (pathname === '/v1/trainer/finish') {
@@ -111,7 +78,7 @@ export function createTrainerService(options: TrainerServiceOptions) {
       state.finished = finishSchema.parse(await request.json());
       return Response.json({ accepted: true });
     }
-    return problem(404, pathname);
+    return readingOf(options, new URL(request.url), Math.max(-1, ...answers.keys()) + 1);
   };
 
   const fetchReply = async (input: string | URL | Request, init?: RequestInit) => {
@@ -129,13 +96,55 @@ export function createTrainerService(options: TrainerServiceOptions) {
       state.reports.flatMap((report) => report.metrics.filter((metric) => metric.name === name)),
     ledger: (): LedgerRange[] => state.reports.flatMap((report) => report.ledger ?? []),
     log: (): string => state.reports.map((report) => report.log ?? '').join(''),
-    listen: (port = 0) =>
-      new Promise<{ address: string; close: () => void }>((resolve) => {
-        const server = serve({ fetch: answer, port, hostname: '127.0.0.1' }, (info) =>
-          resolve({ address: `http://127.0.0.1:${info.port}`, close: () => server.close() }),
-        );
-      }),
+    listen: (port = 0) => listening(answer, port),
   };
+}
+
+/** The answer to what a trainer may only read. */
+function readingOf(options: TrainerServiceOptions, url: URL, nextSequence: number): Response {
+  const { job, snapshots, cases } = options;
+  const [first] = snapshots;
+  switch (url.pathname) {
+    case '/v1/trainer/job': {
+      const snapshot = { digest: first.digest, header: first.header };
+      const body = { attempt: 1, groups: [], monitors: {}, ...job, snapshot, nextSequence };
+      return Response.json(body);
+    }
+    case '/v1/trainer/snapshot': {
+      const wanted = url.searchParams.get('digest') ?? first.digest;
+      const found = snapshots.find(({ digest }) => digest === wanted);
+      return found ? Response.json(found) : problem(404, `no snapshot ${wanted}`);
+    }
+    case '/v1/trainer/cases': {
+      const lines = cases.map((line) => JSON.stringify(trainerCaseSchema.parse(line)));
+      return new Response(`${lines.join('\n')}\n`);
+    }
+    default:
+      return problem(404, url.pathname);
+  }
+}
+
+function isReplayed({ job, snapshots }: TrainerServiceOptions, range: LedgerRange): boolean {
+  const document = snapshots.find(({ digest }) => digest === range.snapshot);
+  if (!document) return false;
+  const { epoch, from, draws } = range;
+  const plan = drawPlan({
+    digest: range.snapshot,
+    drawUnits: document.cases.map((line) => Number(line.drawUnits)),
+    seed: job.seed,
+    epoch,
+    drawsPerEpoch: Number(job.settings.drawsPerEpoch),
+  });
+  const places = Array.from(plan.subarray(from, from + draws));
+  return ledgerDigest(places.map((place) => document.cases[place].id)) === range.digest;
+}
+
+function listening(answer: (request: Request) => Promise<Response>, port: number) {
+  return new Promise<{ address: string; close: () => void }>((resolve) => {
+    const server = serve({ fetch: answer, port, hostname: '127.0.0.1' }, (info) =>
+      resolve({ address: `http://127.0.0.1:${info.port}`, close: () => server.close() }),
+    );
+  });
 }
 
 function problem(status: number, detail: string): Response {
