@@ -25,7 +25,6 @@ export type TestApp = {
     headers?: Record<string, string>,
   ) => Promise<Response>;
   /** The same, answering status and parsed body. */
-  // biome-ignore lint/suspicious/noExplicitAny: tests compare whole bodies
   call: <Body = any>(
     method: string,
     path: string,
