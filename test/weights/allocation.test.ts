@@ -195,6 +195,13 @@ describe('hostile scores', () => {
     expect([...q]).toEqual([1 / 6, 2 / 6, 3 / 6].map((value) => expect.closeTo(value, 12)));
   });
 
+  test('a score of 1e300 at its cap does not hide the ratios among 1e-300', () => {
+    const q = fromScores([1e300, ...Array.from({ length: 19 }, (_, k) => (1 + (k % 2)) * 1e-300)]);
+    expect(q[0]).toBeCloseTo(5 / 20, 14);
+    expect(q[2] / q[1]).toBeCloseTo(2, 10);
+    expect(q[1]).toBeCloseTo(0.75 / 28, 12);
+  });
+
   test('temper is an exponent on the score', () => {
     const q = fromScores([1, 4, 16], { temper: 0.5, cap: 100 });
     expect([...q]).toEqual([1 / 7, 2 / 7, 4 / 7].map((value) => expect.closeTo(value, 14)));
