@@ -12,7 +12,7 @@ export type DemoJob = {
   snapshot: string;
   seconds: number;
   steps: number;
-  dice: Record<string, number>;
+  dice: Record<string, number | null>;
   ledger: { verified: number; partial: number; mismatch: number };
   effectiveFraction: number;
 };
@@ -27,6 +27,9 @@ export function demoFaults(result: DemoResult, { minDice }: { minDice: number })
   if (new Set(jobs.map(({ snapshot }) => snapshot)).size !== jobs.length) {
     faults.push('both jobs drew by the same snapshot, so nothing was compared');
   }
+  if (new Set(jobs.map(({ ledger }) => ledger?.verified)).size > 1) {
+    faults.push('one job has fewer verified epochs than the other');
+  }
   if (!jobs.some(({ effectiveFraction }) => effectiveFraction < 0.9999)) {
     faults.push('no job drew by anything but uniform probabilities');
   }
@@ -35,13 +38,14 @@ export function demoFaults(result: DemoResult, { minDice }: { minDice: number })
 
 function jobFaults(job: DemoJob, minDice: number): string[] {
   const { verified, partial, mismatch } = job.ledger ?? {};
+  const dice = job.dice?.mean; // null where there was none: not a number in JSON
   const checks: [boolean, string][] = [
     [job.state === 'succeeded', `ended ${job.state}`],
     [job.steps > 0, `did ${job.steps} steps`],
     [verified > 0, `has ${verified} verified epochs`],
     [partial === 0, `has ${partial} epochs that are only partly covered`],
     [mismatch === 0, `has ${mismatch} epochs whose draws are not the planned ones`],
-    [job.dice?.mean >= minDice, `reached a mean Dice of ${job.dice?.mean}, under ${minDice}`],
+    [(dice ?? Number.NaN) >= minDice, `reached a mean Dice of ${dice}, under ${minDice}`],
   ];
   return checks.filter(([holds]) => !holds).map(([, fault]) => `job ${job.name} ${fault}`);
 }

@@ -20,22 +20,29 @@ test('finds nothing wrong with a good result', () => {
   expect(demoFaults(goodResult(), { minDice: 0.6 })).toEqual([]);
 });
 
-const mutants: [string, (result: DemoResult) => void, string][] = [
+const mutants: [string, (result: DemoResult) => void, string | string[], number?][] = [
   ['a failed job', (r) => (r.jobs[1].state = 'failed'), 'job weighted ended failed'],
   ['no steps', (r) => (r.jobs[0].steps = 0), 'job uniform did 0 steps'],
   [
     'nothing verified',
-    (r) => (r.jobs[0].ledger = { verified: 0, partial: 0, mismatch: 0 }),
-    'job uniform has 0 verified epochs',
+    (r) => {
+      for (const job of r.jobs) job.ledger = { verified: 0, partial: 0, mismatch: 0 };
+    },
+    ['job uniform has 0 verified epochs', 'job weighted has 0 verified epochs'],
+  ],
+  [
+    'an epoch whose ledger never came',
+    (r) => (r.jobs[0].ledger = { verified: 2, partial: 0, mismatch: 0 }),
+    'one job has fewer verified epochs than the other',
   ],
   [
     'a partial epoch',
-    (r) => (r.jobs[0].ledger = { verified: 2, partial: 1, mismatch: 0 }),
+    (r) => (r.jobs[0].ledger = { verified: 3, partial: 1, mismatch: 0 }),
     'job uniform has 1 epochs that are only partly covered',
   ],
   [
     'a mismatch',
-    (r) => (r.jobs[1].ledger = { verified: 2, partial: 0, mismatch: 1 }),
+    (r) => (r.jobs[1].ledger = { verified: 3, partial: 0, mismatch: 1 }),
     'job weighted has 1 epochs whose draws are not the planned ones',
   ],
   [
@@ -47,6 +54,12 @@ const mutants: [string, (result: DemoResult) => void, string][] = [
     'Dice that is not a number',
     (r) => (r.jobs[1].dice = { mean: Number.NaN }),
     'job weighted reached a mean Dice of NaN, under 0.6',
+  ],
+  [
+    'no Dice at all',
+    (r) => (r.jobs[1].dice = { mean: null }),
+    'job weighted reached a mean Dice of null, under 0',
+    0,
   ],
   ['one job', (r) => r.jobs.shift(), 'there are 1 jobs, not 2'],
   [
@@ -61,10 +74,10 @@ const mutants: [string, (result: DemoResult) => void, string][] = [
   ],
 ];
 
-test.each(mutants)('refuses %s', (_name, change, fault) => {
+test.each(mutants)('refuses %s', (_name, change, faults, minDice = 0.6) => {
   const result = goodResult();
   change(result);
-  expect(demoFaults(result, { minDice: 0.6 })).toEqual([fault]);
+  expect(demoFaults(result, { minDice })).toEqual([faults].flat());
 });
 
 test('names every fault of a result without fields instead of failing on it', () => {
