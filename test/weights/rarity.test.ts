@@ -79,6 +79,12 @@ describe('rarity', () => {
     expect(found.because(3)).toContain('labels empty in 2 of 5 cases');
   });
 
+  test('of labels that are equally rare takes the first by name', () => {
+    const labels = [['b', 'a'], ['a', 'b'], ['a'], ['b']];
+    const found = factors({ labels: { type: 'labels' } }, { labels }, rarity({ by: ['labels'] }));
+    expect(found).toEqual(close([2 / 3, 2 / 3, 2 / 3, 2]));
+  });
+
   test('bins a number; a bin holds its lower edge', () => {
     const by = [{ attribute: 'ml', bins: [1, 10] }];
     const found = applied({ ml: number }, { ml: [0.5, 1, 9.99, 10] }, rarity({ by }));

@@ -171,6 +171,12 @@ describe('resolveSnapshot', () => {
     expect(resolved(scoredCases([0, 1, 1, 0], { floor: 1e-9 })).ids).toHaveLength(4);
   });
 
+  test('takes exactly 2^20 units and refuses two fewer', () => {
+    const at = (floor: number) => scoredCases([0, 1, 1, 1], { floor });
+    expect(resolved(at(2 ** -30)).drawUnits[0]).toBe(2 ** 20);
+    expect(refused(at(2 ** -30 * (1 - 2 ** -19)))).toHaveLength(1);
+  });
+
   test('refuses target units under 2^20 and names the cases', () => {
     const cases = scoredCases([1e-10, 1, 1]);
     const terms = cases.rules.sampling.terms;
