@@ -35,7 +35,7 @@ export function foldsOf(ids: string[], count = 5) {
 
 export const rules = {
   groups: ['site', 'labels'],
-  exclude: [{ name: 'motion', when: 'case.quality < 0.1' }],
+  exclude: [{ name: 'motion', when: 'case.quality < 0.2' }],
   target: { terms: [] },
   sampling: {
     terms: [
