@@ -6,6 +6,7 @@ import { ProblemError } from '../../errors.ts';
 import { findDataset } from '../../store/datasets.ts';
 import { findRuleSetById } from '../../store/rule-sets.ts';
 import { listSnapshotChunks, type SnapshotRow } from '../../store/snapshots.ts';
+import { boundOf } from '../../weights/diagnostics.ts';
 import { explainCase } from '../../weights/resolve.ts';
 import { requireSnapshot } from './read.ts';
 import { resolveFold } from './resolve.ts';
@@ -43,14 +44,8 @@ export async function explainSnapshotCase(
     targetProbability: target,
     drawProbability: draw,
     lossFactor: stored.lossFactor,
-    boundedBy: boundOf(draw / target, row.header),
+    boundedBy: boundOf(stored, row.header),
   };
-}
-
-function boundOf(ratio: number, { floor, cap }: { floor: number; cap: number }) {
-  if (floor === cap) return null;
-  if (Math.abs(ratio - floor) <= floor * tolerance) return 'floor' as const;
-  return Math.abs(ratio - cap) <= cap * tolerance ? ('cap' as const) : null;
 }
 
 async function recompute(deps: Deps, actor: Actor, row: SnapshotRow) {

@@ -8,6 +8,7 @@ import { newId, sha256Text } from '../../ids.ts';
 import type { DatasetRow } from '../../store/datasets.ts';
 import type { RuleSetRow } from '../../store/rule-sets.ts';
 import { findSnapshotByInput, insertSnapshot, type SnapshotRow } from '../../store/snapshots.ts';
+import { lowEffectiveFault } from '../../weights/diagnostics.ts';
 import { snapshotDigest } from '../../weights/digest.ts';
 import { requireDataset } from '../datasets.ts';
 import { entryOf } from '../entries.ts';
@@ -15,9 +16,6 @@ import { requireRuleSet, requireSoundRules } from '../rule-sets.ts';
 import { requireVersion } from '../versions.ts';
 import { snapshotView } from './read.ts';
 import { type ResolvedFold, resolveFold } from './resolve.ts';
-
-/** Under this effective fraction freezing asks for `acceptLowEffective` (METHOD.md section 10). */
-export const freezeMinEffective = 0.3;
 
 /** Everything that a snapshot of these rules would say; nothing is stored. */
 export async function whatIf(
@@ -76,17 +74,9 @@ export async function freezeSnapshot(
 }
 
 function requireEffective({ resolved }: ResolvedFold, accepted: boolean): void {
-  const { effectiveFraction } = resolved.diagnostics;
-  if (accepted || effectiveFraction >= freezeMinEffective) return;
-  throw new ProblemError(
-    'unprocessable',
-    `The effective fraction is ${effectiveFraction.toFixed(3)}, under ${freezeMinEffective}: the corrected loss would be that noisy. Lower the cap or the powers, or send acceptLowEffective: true and say why in the reason.`,
-    {
-      errors: [
-        { pointer: '/acceptLowEffective', detail: 'needed for so low an effective fraction' },
-      ],
-    },
-  );
+  const fault = lowEffectiveFault(resolved.diagnostics);
+  if (accepted || fault === null) return;
+  throw new ProblemError('unprocessable', fault.detail, { errors: [fault] });
 }
 
 function snapshotRow(

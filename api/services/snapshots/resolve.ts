@@ -49,7 +49,7 @@ export async function resolveFold(
     fold,
     names,
   });
-  const result = resolveSnapshot({ cases: table, attributes, rules });
+  const result = resolveSnapshot({ cases: table, attributes, rules, fold });
   if (!result.ok) {
     throw new ProblemError(
       'unprocessable',
