@@ -59,6 +59,7 @@ export async function runDemo(io: Io, options: DemoOptions): Promise<boolean> {
     io.out(reportText(report));
     if (options.json !== undefined)
       writeFileSync(options.json, `${JSON.stringify(report, null, 2)}\n`);
+    io.say(`\nsnapshots, checkpoints and logs of this demo: ${work}`);
     if (!options.exit) await stayOpen(io, service);
     return allProven(report, options.epochs);
   } finally {
