@@ -91,14 +91,18 @@ async function main(): Promise<void> {
     if (settings.publicUrl === undefined) deps.publicUrl = `http://127.0.0.1:${port}`;
     process.stdout.write(`listening on http://127.0.0.1:${port}\n`);
     const stopTicking = startTicking(deps);
+    let stopping = false;
     const stop = async () => {
+      // Under npm one Ctrl-C arrives twice; the second must not cut the first short.
+      if (stopping) return;
+      stopping = true;
       server.close();
       await stopTicking();
       await database.close();
       process.exit(0);
     };
-    process.once('SIGTERM', stop);
-    process.once('SIGINT', stop);
+    process.on('SIGTERM', stop);
+    process.on('SIGINT', stop);
   });
 }
 

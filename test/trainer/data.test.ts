@@ -1,5 +1,5 @@
-// Cases as the trainer sees them: z-scores, labels, patches, flips; and that a bad file is refused by
-// name before anything is learned from it.
+// Cases as the trainer sees them: z-scores, labels, patches, flips; and that a bad file is refused
+// by name before anything is learned from it.
 
 import { mkdtempSync } from 'node:fs';
 import { tmpdir } from 'node:os';

@@ -166,17 +166,44 @@ function settingsOf({ steps = 300, epochs, backend }: DemoOptions): Record<strin
 
 async function followAll(io: Io, client: Client, ids: string[]): Promise<Job[]> {
   const read = () => Promise.all(ids.map((id) => client.call<Job>('GET', `/v1/jobs/${id}`)));
+  const stop = stopSignal();
   let jobs = await read();
   const { epochs, drawsPerEpoch } = jobs[0].settings;
   const bar = progress(io, 'training', (ids.length * epochs * drawsPerEpoch) / batchSize);
   while (!jobs.every(hasEnded)) {
+    if (stop.asked()) await cancelAll(io, client, jobs);
     await io.sleep(1_000);
     jobs = await read();
     const done = jobs.reduce((sum, job) => sum + (job.progress?.step ?? 0), 0);
     bar.update(done, jobs.map(({ state, progress: at }) => `${state} ${at?.step ?? 0}`).join(', '));
   }
   bar.stop();
+  stop.end();
+  if (jobs.some(({ state }) => state === 'cancelled')) throw failure('stopped; both jobs ended');
   return jobs;
+}
+
+// Trainers outlive the service on purpose, so whoever stops the demo must have them cancelled.
+async function cancelAll(io: Io, client: Client, jobs: Job[]): Promise<void> {
+  for (const { id, state } of jobs.filter((job) => !hasEnded(job))) {
+    if (state === 'cancelling') continue;
+    io.say(`cancelling job ${id} ...`);
+    await client.call('POST', `/v1/jobs/${id}/cancel`, { reason: 'the demo was stopped' });
+  }
+}
+
+function stopSignal(): { asked: () => boolean; end: () => void } {
+  let asked = false;
+  const hear = () => {
+    asked = true;
+  };
+  for (const signal of ['SIGINT', 'SIGTERM'] as const) process.on(signal, hear);
+  return {
+    asked: () => asked,
+    end: () => {
+      for (const signal of ['SIGINT', 'SIGTERM'] as const) process.off(signal, hear);
+    },
+  };
 }
 
 // The last link of the chain: nothing of the service's own word is used here but the stream itself.

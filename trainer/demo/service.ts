@@ -27,6 +27,8 @@ export async function startService(options: {
   const token = `cw_demo_${randomBytes(18).toString('hex')}`;
   const child = spawn(process.execPath, ['--import', 'tsx', 'api/node.ts'], {
     cwd: root,
+    // A group of its own: Ctrl-C reaches the demo alone, which then cancels jobs and stops this.
+    detached: true,
     stdio: ['ignore', 'pipe', 'pipe'],
     env: {
       ...process.env,

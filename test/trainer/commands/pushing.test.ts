@@ -1,5 +1,5 @@
-// A folder pushed into the real app: scanned attributes fit the schema that push declares, folds are
-// stored, and an upload that broke off is continued.
+// A folder pushed into the real app: scanned attributes fit the schema that push declares, folds
+// are stored, and an upload that broke off is continued.
 
 import { mkdtempSync } from 'node:fs';
 import { tmpdir } from 'node:os';
