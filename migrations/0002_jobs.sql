@@ -12,7 +12,8 @@ create table jobs (
   resources jsonb not null,
   monitors jsonb not null,
   reason text not null,
-  state text not null,
+  state text not null check (state in ('created', 'submitting', 'queued', 'starting', 'running', 'finishing',
+    'cancelling', 'succeeded', 'failed', 'cancelled', 'timedOut', 'lost')),
   state_reason jsonb,
   attempt integer not null,
   cancel_requested_at timestamptz,
@@ -31,7 +32,8 @@ create table job_attempts (
   job_id text not null references jobs (id),
   attempt integer not null,
   launch_key text not null unique,
-  state text not null,
+  state text not null check (state in ('created', 'submitting', 'queued', 'starting', 'running', 'finishing',
+    'cancelling', 'succeeded', 'failed', 'cancelled', 'timedOut', 'lost')),
   reason jsonb,
   token_digest text unique,
   revoked_at timestamptz,
@@ -59,6 +61,11 @@ create table job_events (
   detail jsonb not null,
   primary key (job_id, sequence)
 );
+
+create trigger job_events_immutable before update or delete on job_events
+  for each row execute function refuse_change();
+create trigger job_events_not_emptied before truncate on job_events
+  for each statement execute function refuse_change();
 
 create table metrics (
   job_id text not null references jobs (id),

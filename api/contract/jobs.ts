@@ -126,6 +126,7 @@ export const metricQuerySchema = z.object({
   group: z.string().optional(),
   after: z.coerce.number().int().min(0).default(0),
   limit: z.coerce.number().int().min(1).max(10_000).default(5_000),
+  cursor: z.string().optional(),
 });
 
 export const metricPointSchema = z.object({
@@ -153,6 +154,6 @@ export const ledgerEpochSchema = z
   .meta({ id: 'LedgerEpoch' });
 export type LedgerEpoch = z.output<typeof ledgerEpochSchema>;
 
-export const eventQuerySchema = listQuerySchema.pick({ limit: true }).extend({
+export const eventQuerySchema = listQuerySchema.extend({
   after: z.coerce.number().int().min(0).default(0),
 });

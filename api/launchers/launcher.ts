@@ -37,6 +37,8 @@ export type ObservedState =
 export type Observation = {
   state: ObservedState;
   detail?: string;
+  /** What the engine knows of why it ended, such as a kill for memory. */
+  reason?: 'outOfMemory' | 'infrastructure' | 'external';
   exit?: { code: number | null; signal: string | null };
 };
 

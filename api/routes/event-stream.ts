@@ -7,7 +7,7 @@ import { streamSSE } from 'hono/streaming';
 import { endStates } from '../contract/jobs.ts';
 import type { Deps } from '../deps.ts';
 import type { Env } from '../http/context.ts';
-import { getJob, jobEvents } from '../services/jobs/read.ts';
+import { getJobState, jobEvents } from '../services/jobs/read.ts';
 
 const pollMs = 1_000;
 
@@ -17,12 +17,12 @@ export async function eventStream(
   { id, after }: { id: string; after: number },
 ): Promise<Response> {
   const actor = c.get('actor');
-  await getJob(deps, actor, id);
+  await getJobState(deps, actor, id);
   const last = Number(c.req.header('last-event-id') ?? after);
   return streamSSE(c, async (stream) => {
     let reached = Number.isSafeInteger(last) ? last : 0;
     while (!stream.aborted) {
-      const { state } = await getJob(deps, actor, id);
+      const state = await getJobState(deps, actor, id);
       const events = await jobEvents(deps, actor, { id, after: reached, limit: 500 });
       for (const event of events) {
         await stream.writeSSE({

@@ -37,6 +37,12 @@ const optionalAction = { content: { 'application/json': { schema: jobActionSchem
 
 type Routes = ReturnType<typeof router>;
 
+// Both count sequences: "after" is for those who follow, the cursor for those who page.
+function reached(cursor: string | undefined, after: number): number {
+  const sequence = Number(decodeCursor(cursor) ?? after);
+  return Number.isSafeInteger(sequence) && sequence >= 0 ? sequence : after;
+}
+
 export function jobRoutes(deps: Deps) {
   const routes = router();
   launchRoutes(deps, routes);
@@ -144,8 +150,9 @@ function watchRoutes(deps: Deps, routes: Routes): void {
       responses: { 200: json(listSchema(metricPointSchema), 'A page'), ...problems },
     }),
     async (c) => {
-      const query = c.req.valid('query');
-      const input = { ...c.req.valid('param'), ...query, limit: query.limit + 1 };
+      const { cursor, ...query } = c.req.valid('query');
+      const after = reached(cursor, query.after);
+      const input = { ...c.req.valid('param'), ...query, after, limit: query.limit + 1 };
       const items = await jobMetrics(deps, c.get('actor'), input);
       const answer = page(items, { limit: query.limit, keyOf: (i) => i.sequence, show: (i) => i });
       return c.json(answer, 200);
@@ -161,7 +168,8 @@ function watchRoutes(deps: Deps, routes: Routes): void {
       responses: { 200: json(listSchema(jobEventSchema), 'A page'), ...problems },
     }),
     async (c) => {
-      const input = { ...c.req.valid('param'), ...c.req.valid('query') };
+      const { limit, cursor, ...query } = c.req.valid('query');
+      const input = { ...c.req.valid('param'), limit, after: reached(cursor, query.after) };
       if (c.req.header('accept')?.includes('text/event-stream')) {
         return (await eventStream(c, deps, input)) as never;
       }

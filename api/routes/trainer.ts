@@ -2,6 +2,7 @@
 
 import { createRoute, z } from '@hono/zod-openapi';
 import type { Context } from 'hono';
+import { bodyLimit } from 'hono/body-limit';
 import {
   finishSchema,
   reportAnswerSchema,
@@ -34,6 +35,7 @@ export function trainerRoutes(deps: Deps) {
     await session(c, { allowRevoked: c.req.path.endsWith('/finish') });
     await next();
   });
+  routes.use('/v1/trainer/*', bodyLimit({ maxSize: reportLimits.bytes, onError: tooLarge }));
   readingRoutes(deps, routes, session);
   reportingRoutes(deps, routes, session);
   return routes;
@@ -108,7 +110,6 @@ function reportingRoutes(deps: Deps, routes: Routes, session: Session): void {
       responses: { 200: json(reportAnswerSchema, 'Accepted; says whether to stop'), ...problems },
     }),
     async (c) => {
-      requireSmall(Number(c.req.header('content-length') ?? 0));
       const answer = await acceptReport(deps, await session(c), c.req.valid('json'));
       return c.json(answer, 200);
     },
@@ -129,10 +130,7 @@ function reportingRoutes(deps: Deps, routes: Routes, session: Session): void {
   );
 }
 
-function requireSmall(bytes: number): void {
-  if (bytes <= reportLimits.bytes) return;
-  throw new ProblemError(
-    'too-large',
-    `A report has at most ${reportLimits.bytes} bytes; send two.`,
-  );
+function tooLarge(): never {
+  const detail = `A report has at most ${reportLimits.bytes} bytes; send two.`;
+  throw new ProblemError('too-large', detail);
 }

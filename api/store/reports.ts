@@ -1,13 +1,13 @@
 // What trainers report: one report is one transaction, and its sequence number makes repeating it
 // store nothing.
 
-import { and, asc, eq, gt, isNull, lt, sql } from 'drizzle-orm';
+import { and, eq, isNull, lt, sql } from 'drizzle-orm';
 import type { CaseLoss, Metric } from '../contract/trainer.ts';
+import { type AttemptKey, attemptIs } from './attempts.ts';
 import { type AuditEntry, appendAudit } from './audit.ts';
 import type { Orm } from './database.ts';
 import { insertEvent } from './job-events.ts';
-import type { AttemptKey } from './jobs.ts';
-import { drawLedger, jobAttempts, jobs, metrics } from './schema-jobs.ts';
+import { drawLedger, jobAttempts, jobs } from './schema-jobs.ts';
 
 export type LedgerRow = Omit<typeof drawLedger.$inferInsert, 'sequence'>;
 
@@ -40,12 +40,7 @@ export async function insertReport(
         log: sql`right(${jobAttempts.log} || ${report.log}, ${logTail}::int)`,
       })
       .where(
-        and(
-          eq(jobAttempts.jobId, key.jobId),
-          eq(jobAttempts.attempt, key.attempt),
-          lt(jobAttempts.lastSequence, sequence),
-          isNull(jobAttempts.revokedAt),
-        ),
+        and(attemptIs(key), lt(jobAttempts.lastSequence, sequence), isNull(jobAttempts.revokedAt)),
       )
       .returning({ jobId: jobAttempts.jobId });
     if (taken.length === 0) return false;
@@ -55,11 +50,11 @@ export async function insertReport(
     if (report.progress !== null) {
       await tx.update(jobs).set({ progress: report.progress }).where(eq(jobs.id, key.jobId));
     }
-    for (const { epoch, fromDraw, draws } of report.ledger.filter((row) => !row.matches)) {
-      const detail = { attempt: key.attempt, epoch, from: fromDraw, draws };
+    if (mismatch !== null) {
+      const { detail } = mismatch;
       await insertEvent(tx, { jobId: key.jobId, at, kind: 'drawMismatch', detail });
+      await appendAudit(tx, mismatch);
     }
-    if (mismatch !== null) await appendAudit(tx, mismatch);
     return true;
   });
 }
@@ -85,7 +80,7 @@ async function storeCaseLosses(
     on conflict do nothing`);
 }
 
-/** Stores the trainer's final report once; later ones change nothing. */
+/** Stores the trainer's final report once; false where one is stored or the attempt is over. */
 export async function insertFinish(
   orm: Orm,
   {
@@ -101,59 +96,20 @@ export async function insertFinish(
     summary: Record<string, unknown>;
     artifacts: Record<string, unknown>[];
   },
-): Promise<void> {
-  await orm.transaction(async (tx) => {
+): Promise<boolean> {
+  return await orm.transaction(async (tx) => {
     const stored = await tx
       .update(jobAttempts)
       .set({ finish, lastContactAt: at, state: 'finishing' })
-      .where(
-        and(
-          eq(jobAttempts.jobId, key.jobId),
-          eq(jobAttempts.attempt, key.attempt),
-          isNull(jobAttempts.finish),
-          isNull(jobAttempts.endedAt),
-        ),
-      )
+      .where(and(attemptIs(key), isNull(jobAttempts.finish), isNull(jobAttempts.endedAt)))
       .returning({ jobId: jobAttempts.jobId });
-    if (stored.length === 0) return;
+    if (stored.length === 0) return false;
     await tx.update(jobs).set({ summary, artifacts }).where(eq(jobs.id, key.jobId));
     await tx
       .update(jobs)
       .set({ state: 'finishing' })
       .where(and(eq(jobs.id, key.jobId), isNull(jobs.cancelRequestedAt)));
     await insertEvent(tx, { jobId: key.jobId, at, kind: 'finished', detail: { ...finish } });
+    return true;
   });
-}
-
-export async function listMetrics(
-  orm: Orm,
-  {
-    jobId,
-    name,
-    group,
-    after,
-    limit,
-  }: { jobId: string; name?: string; group?: string; after: number; limit: number },
-) {
-  return await orm
-    .select()
-    .from(metrics)
-    .where(
-      and(
-        eq(metrics.jobId, jobId),
-        name === undefined ? undefined : eq(metrics.name, name),
-        group === undefined ? undefined : eq(metrics.group, group),
-        gt(metrics.sequence, after),
-      ),
-    )
-    .orderBy(asc(metrics.sequence))
-    .limit(limit);
-}
-
-export async function listLedger(orm: Orm, jobId: string) {
-  return await orm
-    .select()
-    .from(drawLedger)
-    .where(eq(drawLedger.jobId, jobId))
-    .orderBy(asc(drawLedger.sequence));
 }

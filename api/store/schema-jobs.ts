@@ -58,7 +58,7 @@ export const jobAttempts = pgTable('job_attempts', {
   lastContactAt: instant('last_contact_at'),
   missingPolls: integer('missing_polls').notNull(),
   missingSince: instant('missing_since'),
-  log: text('log').notNull(),
+  log: text('log').notNull().default(''),
   createdAt: instant('created_at').notNull(),
   startedAt: instant('started_at'),
   endedAt: instant('ended_at'),
@@ -95,4 +95,13 @@ export const drawLedger = pgTable('draw_ledger', {
   draws: integer('draws').notNull(),
   digest: text('digest').notNull(),
   matches: boolean('matches').notNull(),
+});
+
+export const caseLosses = pgTable('case_losses', {
+  jobId: text('job_id').notNull(),
+  attempt: integer('attempt').notNull(),
+  reportSequence: integer('report_sequence').notNull(),
+  caseId: text('case_id').notNull(),
+  loss: doublePrecision('loss').notNull(),
+  seen: integer('seen').notNull(),
 });

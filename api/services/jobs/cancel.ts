@@ -1,16 +1,16 @@
-// Cancelling: the flag first, so that it holds whatever the engine says later; then the engine.
+// Cancelling: the flag first, so that it holds whatever the engine says later; then the engine. An
+// engine that cannot be asked now is asked again by every tick.
 
 import type { Job } from '../../contract/jobs.ts';
 import type { Actor, Deps } from '../../deps.ts';
 import { ProblemError } from '../../errors.ts';
-import { listAttempts, moveJobToCancelling } from '../../store/jobs.ts';
+import { findAttempt, type JobAttempt } from '../../store/attempts.ts';
+import { moveJobToCancelling } from '../../store/jobs.ts';
 import { entryOf } from '../entries.ts';
 import { requireTarget } from '../targets.ts';
-import { endAttempt } from './end.ts';
-import { getJob, requireJob } from './read.ts';
-
-/** Seconds that a trainer has to write its checkpoint and stop. */
-export const cancelGraceSeconds = 30;
+import { datasetOfJob, getJob, requireJob } from './read.ts';
+import { cancelGraceSeconds } from './state.ts';
+import { submitOrEnd } from './submit.ts';
 
 /** Cancels a job that has not ended; asking twice is no fault. */
 export async function cancelJob(
@@ -24,17 +24,23 @@ export async function cancelJob(
     throw new ProblemError('conflict', `The job has ended already: ${job.state}.`);
   }
   const entry = entryOf(deps, actor, { action: 'job.cancelled', subject: `job/${id}`, reason });
-  await moveJobToCancelling(
-    deps.database.orm,
-    { jobId: id, at: deps.now(), by: actor.name },
-    entry,
-  );
-  const attempt = (await listAttempts(deps.database.orm, [id])).at(-1);
-  if (attempt?.handle) {
-    const launcher = await deps.launcherOf(requireTarget(deps, job.target));
-    await launcher.cancel(attempt.handle, cancelGraceSeconds);
-  } else if (attempt?.state === 'created') {
-    await endAttempt(deps, { job, attempt }, { state: 'cancelled', reason: null });
+  const flag = { jobId: id, at: deps.now(), by: actor.name };
+  await moveJobToCancelling(deps.database.orm, flag, entry);
+  const found = await findAttempt(deps.database.orm, { jobId: id, attempt: job.attempt });
+  try {
+    if (found !== undefined) await stop(deps, found);
+  } catch (cause) {
+    deps.log('warn', `job ${id} will be cancelled when its target can be asked`, { cause });
   }
   return await getJob(deps, actor, id);
+}
+
+async function stop(deps: Deps, { job, attempt }: JobAttempt): Promise<void> {
+  if (attempt.endedAt !== null) return;
+  if (attempt.handle === null) {
+    const dataset = await datasetOfJob(deps, job);
+    return await submitOrEnd(deps, { jobId: job.id, attempt: attempt.attempt, dataset });
+  }
+  const launcher = await deps.launcherOf(requireTarget(deps, job.target));
+  await launcher.cancel(attempt.handle, cancelGraceSeconds);
 }

@@ -2,19 +2,26 @@
 
 import type { JobState, StateReason } from '../../contract/jobs.ts';
 import type { Deps } from '../../deps.ts';
-import { type AttemptRow, type JobRow, moveAttemptToEnd } from '../../store/jobs.ts';
+import { type JobAttempt, moveAttemptToEnd } from '../../store/attempts.ts';
 
-/** Ends an attempt and its job; does nothing where it has ended already. */
+/**
+ * Ends an attempt and its job. False, and nothing done, where it has ended already or where a final
+ * report or a cancellation came in after `job` and `attempt` were read.
+ */
 export async function endAttempt(
   deps: Deps,
-  { job, attempt }: { job: JobRow; attempt: Pick<AttemptRow, 'attempt'> },
+  { job, attempt }: JobAttempt,
   { state, reason }: { state: JobState; reason: StateReason | null },
-): Promise<void> {
+): Promise<boolean> {
   const at = deps.now();
   const key = { jobId: job.id, attempt: attempt.attempt };
-  await moveAttemptToEnd(
+  const basis = {
+    finished: attempt.finish !== null,
+    cancelRequested: job.cancelRequestedAt !== null,
+  };
+  return await moveAttemptToEnd(
     deps.database.orm,
-    { key, at, state, reason },
+    { key, at, state, reason, basis },
     {
       workspaceId: job.workspaceId,
       at,

@@ -7,13 +7,14 @@ import type { Actor, Deps } from '../../deps.ts';
 import { ProblemError } from '../../errors.ts';
 import { newId } from '../../ids.ts';
 import type { LaunchRequest } from '../../launchers/launcher.ts';
-import { type AttemptRow, insertAttempt, insertJob, type JobRow } from '../../store/jobs.ts';
+import { type AttemptRow, insertAttempt, listAttempts } from '../../store/attempts.ts';
+import { insertJob, type JobRow } from '../../store/jobs.ts';
 import type { SnapshotRow } from '../../store/snapshots.ts';
 import { entryOf } from '../entries.ts';
 import { requireSnapshot } from '../snapshots/read.ts';
 import { requireTarget } from '../targets.ts';
 import { getJob, requireJob } from './read.ts';
-import { launchSpec, submitAttempt } from './submit.ts';
+import { launchSpec, submitOrEnd } from './submit.ts';
 
 export function launchKeyOf(jobId: string, attempt: number): string {
   return `cw-${jobId}-${attempt}`;
@@ -39,6 +40,14 @@ function requireImage(target: LaunchTarget, image: string | undefined): void {
     'unprocessable',
     `Target "${target.name}" runs only: ${target.images.join(', ') || 'no image yet'}.`,
     { errors: [{ pointer: '/image', detail: 'not an image of this target' }] },
+  );
+}
+
+function requireNoAlias(key: string): void {
+  if (!key.includes('@')) return;
+  throw new ProblemError(
+    'not-found',
+    `There is no alias "${key}": this version knows no aliases yet. Name the snapshot by id or by digest (sha256:...).`,
   );
 }
 
@@ -96,7 +105,6 @@ function attemptRow(
     lastContactAt: null,
     missingPolls: 0,
     missingSince: null,
-    log: '',
     createdAt: deps.now(),
     startedAt: null,
     endedAt: null,
@@ -130,6 +138,7 @@ async function prepareJob(deps: Deps, actor: Actor, input: LaunchJob) {
       },
     );
   }
+  requireNoAlias(input.snapshot);
   const snapshot = await requireSnapshot(deps, actor, input.snapshot);
   const job = jobRow(deps, actor, { input, snapshot, resources: resourcesOf(target, input) });
   const dataset = snapshot.header.dataset;
@@ -152,8 +161,33 @@ export async function launchJob(deps: Deps, actor: Actor, input: LaunchJob): Pro
     detail: { snapshot: snapshot.digest, target, image, seed, settings },
   });
   await insertJob(deps.database.orm, { job, attempt }, entry);
-  await submitAttempt(deps, { job, attempt, dataset });
+  await trySubmit(deps, { jobId: job.id, attempt: 1, dataset });
   return await getJob(deps, actor, job.id);
+}
+
+// The job is stored: an engine that cannot be asked now is asked again by the next tick.
+async function trySubmit(deps: Deps, input: Parameters<typeof submitOrEnd>[1]): Promise<void> {
+  try {
+    await submitOrEnd(deps, input);
+  } catch (cause) {
+    deps.log('warn', `job ${input.jobId} will be submitted when its target can be asked`, {
+      cause,
+    });
+  }
+}
+
+// Attempts share CW_OUT: two at once would write each other's checkpoints.
+async function requireStopped(deps: Deps, target: LaunchTarget, { id }: JobRow): Promise<void> {
+  const handle = (await listAttempts(deps.database.orm, [id])).at(-1)?.handle ?? null;
+  if (handle === null) return;
+  const launcher = await deps.launcherOf(target);
+  const seen = (await launcher.poll([handle])).get(handle.launchKey)?.state;
+  if (seen !== 'queued' && seen !== 'starting' && seen !== 'running') return;
+  await launcher.cancel(handle, 0);
+  throw new ProblemError(
+    'conflict',
+    'The attempt before is still stopping, and both would write the same checkpoints; try again in a moment.',
+  );
 }
 
 /** Another attempt of a job that ended. The attempts of a job share its checkpoints. */
@@ -172,6 +206,7 @@ export async function retryJob(
   const dataset = (await requireSnapshot(deps, actor, job.snapshotId)).header.dataset;
   const number = job.attempt + 1;
   const target = requireTarget(deps, job.target);
+  await requireStopped(deps, target, job);
   const spec = launchSpec(deps, { job, launchKey: launchKeyOf(job.id, number), dataset });
   const row = attemptRow(deps, job, number, (await deps.launcherOf(target)).prepare(spec));
   const entry = entryOf(deps, actor, {
@@ -183,6 +218,6 @@ export async function retryJob(
   if (!(await insertAttempt(deps.database.orm, { row, at: deps.now(), by: actor.name }, entry))) {
     throw new ProblemError('conflict', 'The job was retried at the same moment.');
   }
-  await submitAttempt(deps, { job: { ...job, attempt: number }, attempt: row, dataset });
+  await trySubmit(deps, { jobId: job.id, attempt: number, dataset });
   return await getJob(deps, actor, id);
 }

@@ -3,10 +3,11 @@
 import type { Job, LedgerEpoch } from '../../contract/jobs.ts';
 import type { Actor, Deps } from '../../deps.ts';
 import { ProblemError } from '../../errors.ts';
+import { type AttemptRow, findLog, listAttempts } from '../../store/attempts.ts';
+import { countEpochs, listLedger } from '../../store/draw-ledger.ts';
 import { listEvents } from '../../store/job-events.ts';
-import { type AttemptRow, findJob, type JobRow, listAttempts, listJobs } from '../../store/jobs.ts';
-import { listLedger, listMetrics } from '../../store/reports.ts';
-import { findSnapshotById } from '../../store/snapshots.ts';
+import { findJob, type JobRow, listJobs, listSnapshotNames } from '../../store/jobs.ts';
+import { listLastMetrics, listMetrics, type MetricRow } from '../../store/metrics.ts';
 import { ledgerEpochs } from './ledger.ts';
 
 export async function requireJob(deps: Deps, actor: Actor, id: string): Promise<JobRow> {
@@ -32,18 +33,19 @@ function attemptView(row: AttemptRow): Job['attempts'][number] {
   };
 }
 
-async function jobView(deps: Deps, row: JobRow): Promise<Job> {
+// Three queries for any number of jobs.
+async function jobViews(deps: Deps, rows: JobRow[]): Promise<Job[]> {
   const orm = deps.database.orm;
-  const snapshot = await findSnapshotById(orm, row.snapshotId);
-  const epochs = await epochsOf(deps, row);
-  const count = (state: LedgerEpoch['state']) =>
-    epochs.filter((epoch) => epoch.state === state).length;
-  return {
+  const ids = rows.map((row) => row.id);
+  const snapshots = await listSnapshotNames(orm, [...new Set(rows.map((row) => row.snapshotId))]);
+  const epochs = await countEpochs(orm, ids);
+  const attempts = await listAttempts(orm, ids);
+  return rows.map((row) => ({
     id: row.id,
     state: row.state,
     reason: row.stateReason,
-    dataset: snapshot?.header.dataset ?? '',
-    snapshot: { id: row.snapshotId, digest: snapshot?.digest ?? '' },
+    dataset: snapshots.get(row.snapshotId)?.dataset ?? '',
+    snapshot: { id: row.snapshotId, digest: snapshots.get(row.snapshotId)?.digest ?? '' },
     target: row.target,
     image: row.image,
     seed: row.seed,
@@ -52,26 +54,23 @@ async function jobView(deps: Deps, row: JobRow): Promise<Job> {
     monitors: row.monitors,
     launchReason: row.reason,
     progress: row.progress,
-    verifiedDraws: {
-      verified: count('verified'),
-      partial: count('partial'),
-      mismatch: count('mismatch'),
-    },
+    verifiedDraws: epochs.get(row.id) ?? { verified: 0, partial: 0, mismatch: 0 },
     summary: row.summary,
-    attempts: (await listAttempts(orm, [row.id])).map(attemptView),
+    attempts: attempts.filter(({ jobId }) => jobId === row.id).map(attemptView),
     createdAt: row.createdAt.toISOString(),
     createdBy: row.createdBy,
     startedAt: iso(row.startedAt),
     endedAt: iso(row.endedAt),
-  };
-}
-
-async function epochsOf(deps: Deps, { id, settings }: JobRow): Promise<LedgerEpoch[]> {
-  return ledgerEpochs(await listLedger(deps.database.orm, id), settings.drawsPerEpoch);
+  }));
 }
 
 export async function getJob(deps: Deps, actor: Actor, id: string): Promise<Job> {
-  return await jobView(deps, await requireJob(deps, actor, id));
+  return (await jobViews(deps, [await requireJob(deps, actor, id)]))[0];
+}
+
+/** Name of the dataset that a job's snapshot is of. */
+export async function datasetOfJob(deps: Deps, { snapshotId }: JobRow): Promise<string> {
+  return (await listSnapshotNames(deps.database.orm, [snapshotId])).get(snapshotId)?.dataset ?? '';
 }
 
 export async function pageOfJobs(
@@ -79,12 +78,13 @@ export async function pageOfJobs(
   actor: Actor,
   { before, limit }: { before?: string; limit: number },
 ): Promise<Job[]> {
-  const found = await listJobs(deps.database.orm, {
-    workspaceId: actor.workspaceId,
-    before,
-    limit,
-  });
-  return await Promise.all(found.map((row) => jobView(deps, row)));
+  const query = { workspaceId: actor.workspaceId, before, limit };
+  return await jobViews(deps, await listJobs(deps.database.orm, query));
+}
+
+/** The state alone, for those who ask often. */
+export async function getJobState(deps: Deps, actor: Actor, id: string): Promise<Job['state']> {
+  return (await requireJob(deps, actor, id)).state;
 }
 
 export async function jobMetrics(
@@ -115,27 +115,28 @@ export async function jobEvents(
 /** The tail of the log of a job's latest attempt. */
 export async function jobLog(deps: Deps, actor: Actor, id: string): Promise<string> {
   await requireJob(deps, actor, id);
-  return (await listAttempts(deps.database.orm, [id])).at(-1)?.log ?? '';
+  return (await findLog(deps.database.orm, id)) ?? '';
 }
 
 export async function jobLedger(deps: Deps, actor: Actor, id: string): Promise<LedgerEpoch[]> {
-  return await epochsOf(deps, await requireJob(deps, actor, id));
+  const { settings } = await requireJob(deps, actor, id);
+  return ledgerEpochs(await listLedger(deps.database.orm, id), settings.drawsPerEpoch);
 }
 
 export async function jobArtifacts(deps: Deps, actor: Actor, id: string) {
   return (await requireJob(deps, actor, id)).artifacts;
 }
 
-/** Settings, snapshots and last metrics of several jobs. */
+const metricView = ({ jobId: _, sequence: __, ...metric }: MetricRow) => metric;
+
+/** Settings, snapshots and last metrics of several jobs, in the order asked for. */
 export async function compareJobs(deps: Deps, actor: Actor, ids: string[]) {
-  return await Promise.all(
-    ids.map(async (id) => {
-      const { state, snapshot, settings, seed, verifiedDraws, summary } = await getJob(
-        deps,
-        actor,
-        id,
-      );
-      return { id, state, snapshot, settings, seed, verifiedDraws, summary };
-    }),
+  const found = await Promise.all(ids.map((id) => requireJob(deps, actor, id)));
+  const last = await listLastMetrics(deps.database.orm, ids);
+  return (await jobViews(deps, found)).map(
+    ({ id, state, snapshot, settings, seed, verifiedDraws, summary }) => {
+      const metrics = last.filter(({ jobId }) => jobId === id).map(metricView);
+      return { id, state, snapshot, settings, seed, verifiedDraws, summary, metrics };
+    },
   );
 }

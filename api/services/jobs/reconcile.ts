@@ -3,108 +3,131 @@
 
 import type { LaunchTarget } from '../../contract/targets.ts';
 import type { Deps } from '../../deps.ts';
-import type { Launcher, Observation } from '../../launchers/launcher.ts';
-import { type AttemptRow, type JobRow, listLiveAttempts, moveAttempt } from '../../store/jobs.ts';
-import { findSnapshotById } from '../../store/snapshots.ts';
-import { cancelGraceSeconds } from './cancel.ts';
+import type { Handle, Launcher, Observation } from '../../launchers/launcher.ts';
+import { type JobAttempt, listLiveAttempts, moveAttempt } from '../../store/attempts.ts';
 import { endAttempt } from './end.ts';
-import { finishGraceMs, verdictOn } from './state.ts';
-import { submitAttempt } from './submit.ts';
+import { datasetOfJob } from './read.ts';
+import { cancelGraceSeconds, type Verdict, verdictOn } from './state.ts';
+import { submitOrEnd } from './submit.ts';
 
-type Live = { job: JobRow; attempt: AttemptRow };
+/** Null where the target is no longer configured, or its launcher cannot be had. */
+type Engine = { launcher: Launcher | null; observationOf: (launchKey: string) => Observation };
 
 /** Asks every engine about its live attempts and moves them on. */
 export async function reconcileJobs(deps: Deps): Promise<void> {
   const live = await listLiveAttempts(deps.database.orm);
-  for (const target of deps.targets) {
-    const mine = live.filter(({ job }) => job.target === target.name);
-    if (mine.length === 0) continue;
-    try {
-      await reconcileTarget(deps, target, mine);
-    } catch (cause) {
+  const names = new Set(live.map(({ job }) => job.target));
+  await Promise.all(
+    [...names].map(async (name) => {
+      const mine = live.filter(({ job }) => job.target === name);
+      const target = deps.targets.find((one) => one.name === name);
+      const engine =
+        target === undefined ? withoutTarget(name) : await askedEngine(deps, target, mine);
+      for (const one of mine) await step(deps, engine, one);
+    }),
+  );
+}
+
+// Its jobs are missing from then on, and lost when their trainers stay silent.
+function withoutTarget(name: string): Engine {
+  const detail = `target "${name}" is no longer configured`;
+  return { launcher: null, observationOf: () => ({ state: 'notFound', detail }) };
+}
+
+const unknown: Observation = { state: 'unknown' };
+
+async function askedEngine(deps: Deps, target: LaunchTarget, live: JobAttempt[]): Promise<Engine> {
+  let launcher: Launcher | null = null;
+  const handles = live.map(({ attempt }) => attempt.handle).filter((handle) => handle !== null);
+  try {
+    launcher = await deps.launcherOf(target);
+    const told = handles.length === 0 ? new Map() : await launcher.poll(handles);
+    return { launcher, observationOf: (launchKey) => told.get(launchKey) ?? unknown };
+  } catch (cause) {
+    if (live.some(({ attempt }) => attempt.observation?.state !== 'unknown')) {
       deps.log('warn', `target "${target.name}" could not be asked`, { cause });
     }
+    return { launcher, observationOf: () => unknown };
   }
 }
 
-async function reconcileTarget(deps: Deps, target: LaunchTarget, live: Live[]): Promise<void> {
-  const launcher = await deps.launcherOf(target);
-  for (const one of live.filter(({ attempt }) => attempt.handle === null)) {
-    await resubmit(deps, one, launcher);
-  }
-  const launched = live.filter(({ attempt }) => attempt.handle !== null);
-  if (launched.length === 0) return;
-  const handles = launched.map(
-    ({ attempt }) => attempt.handle as NonNullable<AttemptRow['handle']>,
-  );
-  const observations = await launcher.poll(handles);
-  for (const one of launched) {
-    const observation = observations.get(one.attempt.launchKey) ?? { state: 'unknown' as const };
-    await settle(deps, launcher, { ...one, observation });
+// One attempt's trouble is not its neighbours'.
+async function step(deps: Deps, engine: Engine, one: JobAttempt): Promise<void> {
+  const { job, attempt } = one;
+  try {
+    if (attempt.handle === null && engine.launcher !== null) {
+      const dataset = await datasetOfJob(deps, job);
+      await submitOrEnd(deps, { jobId: job.id, attempt: attempt.attempt, dataset });
+    } else {
+      await settle(deps, engine, one);
+    }
+  } catch (cause) {
+    deps.log('warn', `${attempt.launchKey} could not be moved on`, { cause });
   }
 }
 
-async function resubmit(deps: Deps, { job, attempt }: Live, launcher: Launcher): Promise<void> {
-  if (job.cancelRequestedAt !== null && (await launcher.find(attempt.launchKey)) === null) {
-    return await endAttempt(deps, { job, attempt }, { state: 'cancelled', reason: null });
-  }
-  const snapshot = await findSnapshotById(deps.database.orm, job.snapshotId);
-  await submitAttempt(deps, { job, attempt, dataset: snapshot?.header.dataset ?? '' });
-}
-
-async function settle(
-  deps: Deps,
-  launcher: Launcher,
-  { job, attempt, observation }: Live & { observation: Observation },
-): Promise<void> {
+async function settle(deps: Deps, engine: Engine, one: JobAttempt): Promise<void> {
+  const { job, attempt } = one;
   const now = deps.now();
+  const observation = engine.observationOf(attempt.launchKey);
   const cancelRequested = job.cancelRequestedAt !== null;
-  const verdict = verdictOn(
-    { ...attempt, cancelRequested, resources: job.resources },
-    observation,
-    now,
-  );
-  const handle = attempt.handle as NonNullable<AttemptRow['handle']>;
+  const live = { ...attempt, cancelRequested, resources: job.resources };
+  const verdict = verdictOn(live, observation, now);
   if (verdict.kind === 'end') {
-    await endAttempt(deps, { job, attempt }, verdict);
-    await launcher.cleanup(handle);
+    if (!(await endAttempt(deps, one, verdict))) return;
+    await tell(deps, engine, one, async (launcher, handle) => {
+      if (verdict.stopWithin === null) await launcher.cleanup(handle);
+      else await launcher.cancel(handle, verdict.stopWithin);
+    });
     return;
   }
-  if (verdict.kind === 'timeOut') {
+  await record(deps, { one, observation, now }, verdict);
+  if (!cancelRequested) return;
+  await tell(deps, engine, one, async (launcher, handle) => {
     await launcher.cancel(handle, cancelGraceSeconds);
-    return await endAttempt(deps, { job, attempt }, { state: 'timedOut', reason: verdict.reason });
-  }
-  if (verdict.state === 'finishing' && overstays(attempt, now)) await launcher.cancel(handle, 0);
-  if (cancelRequested) await launcher.cancel(handle, cancelGraceSeconds);
-  await record(deps, { attempt, observation, now }, verdict);
+  });
 }
 
-function overstays({ lastContactAt }: AttemptRow, now: Date): boolean {
-  return lastContactAt !== null && now.getTime() - lastContactAt.getTime() > finishGraceMs;
+// An attempt is over here even where its engine cannot be told: its token is revoked, and the
+// trainer stops at its next report.
+async function tell(
+  deps: Deps,
+  { launcher }: Engine,
+  { attempt }: JobAttempt,
+  act: (launcher: Launcher, handle: Handle) => Promise<void>,
+): Promise<void> {
+  if (launcher === null || attempt.handle === null) return;
+  try {
+    await act(launcher, attempt.handle);
+  } catch (cause) {
+    deps.log('warn', `the engine could not be told to stop ${attempt.launchKey}`, { cause });
+  }
 }
 
 // Nothing is written where nothing changed: a tick over a hundred quiet jobs costs one read.
 async function record(
   deps: Deps,
-  { attempt, observation, now }: { attempt: AttemptRow; observation: Observation; now: Date },
-  { state, missing }: { state: AttemptRow['state']; missing: boolean },
+  { one, observation, now }: { one: JobAttempt; observation: Observation; now: Date },
+  { state, missing }: Extract<Verdict, { kind: 'stay' }>,
 ): Promise<void> {
-  const started = attempt.startedAt ?? (state === 'starting' || state === 'running' ? now : null);
+  const { attempt } = one;
+  const runs = state === 'starting' || state === 'running';
+  const startedAt = attempt.startedAt ?? (runs ? now : null);
   const same =
     attempt.state === state &&
-    !missing &&
-    attempt.missingPolls === 0 &&
-    attempt.startedAt === started;
-  if (same) return;
+    attempt.observation?.state === observation.state &&
+    attempt.startedAt === startedAt;
+  if (same && !missing) return;
   await moveAttempt(deps.database.orm, {
     key: { jobId: attempt.jobId, attempt: attempt.attempt },
+    from: attempt.state,
     at: now,
     change: {
       state,
-      observation: { ...observation },
+      observation: { ...observation, since: now.toISOString() },
       missingPolls: missing ? attempt.missingPolls + 1 : 0,
       missingSince: missing ? (attempt.missingSince ?? now) : null,
-      ...(started === null ? {} : { startedAt: started }),
+      ...(startedAt === null ? {} : { startedAt }),
     },
   });
 }

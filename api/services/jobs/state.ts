@@ -18,45 +18,64 @@ export type LiveAttempt = {
   resources: Resources;
 };
 
+/**
+ * `stopWithin`: seconds of grace that the engine is told to end what still runs; null: it ended.
+ */
 export type Verdict =
-  | { kind: 'end'; state: JobState; reason: StateReason | null }
-  | { kind: 'stay'; state: JobState; missing: boolean }
-  | { kind: 'timeOut'; reason: StateReason };
+  | { kind: 'end'; state: JobState; reason: StateReason | null; stopWithin: number | null }
+  | { kind: 'stay'; state: JobState; missing: boolean };
 
 /** A lost attempt was missing for so many polls and so long, with no word from its trainer. */
 export const lostAfter = { polls: 3, ms: 5 * 60_000 };
 /** How long a trainer may take to exit after its final report. */
 export const finishGraceMs = 60_000;
+/** Seconds that a trainer has to write its checkpoint and stop. */
+export const cancelGraceSeconds = 30;
 
-const end = (state: JobState, reason: StateReason | null): Verdict => ({
-  kind: 'end',
-  state,
-  reason,
-});
+const end = (
+  state: JobState,
+  reason: StateReason | null,
+  stopWithin: number | null = null,
+): Verdict => ({ kind: 'end', state, reason, stopWithin });
 
 /** The verdict on an attempt after one observation at a time. */
 export function verdictOn(attempt: LiveAttempt, observation: Observation, now: Date): Verdict {
   const { state } = observation;
   const over = ['exited', 'failed', 'timedOut', 'cancelled'].includes(state);
-  if (attempt.cancelRequested && (over || state === 'notFound')) return end('cancelled', null);
+  const gone = over || state === 'notFound';
+  if (attempt.cancelRequested && gone) return end('cancelled', null);
+  if (attempt.finish !== null && (gone || overstays(attempt, now))) {
+    return finishedVerdict(attempt, attempt.finish, observation, gone ? null : 0);
+  }
   if (state === 'timedOut') return end('timedOut', timeoutReason(attempt));
-  if (over) return endedVerdict(attempt, observation);
-  if (state === 'notFound') return missingVerdict(attempt, now);
-  const late = lateReason(attempt, now);
-  if (late !== null) return { kind: 'timeOut', reason: late };
-  return { kind: 'stay', state: liveState(attempt, observation), missing: false };
+  if (over) return crashedVerdict(observation);
+  if (isLost(attempt, observation, now)) return end('lost', lostReason(observation));
+  const late = attempt.finish === null ? lateReason(attempt, now) : null;
+  if (late !== null) {
+    if (attempt.cancelRequested) return end('cancelled', null, 0);
+    return end('timedOut', late, cancelGraceSeconds);
+  }
+  return { kind: 'stay', state: liveState(attempt, observation), missing: state === 'notFound' };
 }
 
-function endedVerdict({ finish }: LiveAttempt, { exit, detail }: Observation): Verdict {
-  const how = exitSentence(exit, detail);
-  if (finish?.outcome === 'succeeded') return end('succeeded', null);
-  if (finish !== null) {
-    const code = failureCode(finish.error ?? '', exit?.code ?? null);
-    return end('failed', {
-      code,
-      detail: finish.error ?? `the trainer reported that it failed and ${how}`,
-    });
-  }
+function overstays({ lastContactAt }: LiveAttempt, now: Date): boolean {
+  return lastContactAt !== null && now.getTime() - lastContactAt.getTime() > finishGraceMs;
+}
+
+function finishedVerdict(
+  { cancelRequested }: LiveAttempt,
+  finish: NonNullable<LiveAttempt['finish']>,
+  { exit, detail }: Observation,
+  stopWithin: number | null,
+): Verdict {
+  if (cancelRequested) return end('cancelled', null, stopWithin);
+  if (finish.outcome === 'succeeded') return end('succeeded', null, stopWithin);
+  const { error = `the trainer reported that it failed and ${exitSentence(exit, detail)}` } =
+    finish;
+  return end('failed', { code: failureCode(error, exit?.code), detail: error }, stopWithin);
+}
+
+function crashedVerdict({ state, exit, detail, reason }: Observation): Verdict {
   if (exit?.code === 0) {
     return end('failed', {
       code: 'noReport',
@@ -64,9 +83,12 @@ function endedVerdict({ finish }: LiveAttempt, { exit, detail }: Observation): V
         'the trainer ended with exit code 0 but sent no final report, so nothing proves that it trained',
     });
   }
+  if (state === 'cancelled' && !exit?.signal) {
+    return end('failed', { code: 'external', detail: 'it was cancelled on the engine, not here' });
+  }
   return end('failed', {
-    code: exitCode(exit),
-    detail: `the trainer ${how} before its final report`,
+    code: reason ?? exitReason(exit),
+    detail: `the trainer ${exitSentence(exit, detail)} before its final report`,
   });
 }
 
@@ -76,38 +98,42 @@ function exitSentence(exit: Observation['exit'], detail: string | undefined): st
   return detail ?? 'ended, the engine does not say how';
 }
 
-function exitCode(exit: Observation['exit']): StateReason['code'] {
-  if (exit?.signal) return 'external';
-  if (exit?.code === 64 || exit?.code === 78) return 'config';
-  return exit?.code === 137 ? 'outOfMemory' : 'user';
+// 137 alone says that it was killed, not that memory ran out: an engine that knows says so itself.
+function exitReason(exit: Observation['exit']): StateReason['code'] {
+  if (exit?.signal || exit?.code === 137) return 'external';
+  if (exit?.code === undefined || exit.code === null) return 'infrastructure';
+  return isConfiguration(exit.code) ? 'config' : 'user';
 }
 
-function failureCode(error: string, code: number | null): StateReason['code'] {
+const isConfiguration = (code: number | null | undefined) => code === 64 || code === 78;
+
+function failureCode(error: string, code: number | null | undefined): StateReason['code'] {
   if (error.startsWith('instability')) return 'instability';
-  return code === 64 || code === 78 ? 'config' : 'user';
+  return isConfiguration(code) ? 'config' : 'user';
 }
 
-function missingVerdict(attempt: LiveAttempt, now: Date): Verdict {
-  const stay: Verdict = { kind: 'stay', state: attempt.state, missing: true };
+function isLost(attempt: LiveAttempt, { state }: Observation, now: Date): boolean {
   const { missingPolls, missingSince, lastContactAt } = attempt;
-  if (missingPolls + 1 < lostAfter.polls || missingSince === null) return stay;
+  if (state !== 'notFound' || missingSince === null) return false;
+  if (missingPolls + 1 < lostAfter.polls) return false;
   const quietSince = Math.max(missingSince.getTime(), lastContactAt?.getTime() ?? 0);
-  if (now.getTime() - quietSince < lostAfter.ms) return stay;
-  if (attempt.finish?.outcome === 'succeeded') return end('succeeded', null);
-  return end('lost', {
-    code: 'infrastructure',
-    detail: 'the engine knows no such launch any more and the trainer is silent',
-  });
+  return now.getTime() - quietSince >= lostAfter.ms;
+}
+
+function lostReason({ detail }: Observation): StateReason {
+  const why = detail ?? 'the engine knows no such launch any more';
+  return { code: 'infrastructure', detail: `${why} and the trainer is silent` };
 }
 
 function liveState(attempt: LiveAttempt, { state }: Observation): JobState {
   if (attempt.finish !== null) return 'finishing';
-  if (state === 'unknown') return attempt.state;
-  if (state === 'queued') return 'queued';
-  return attempt.lastContactAt === null ? 'starting' : 'running';
+  if (state === 'unknown' || state === 'notFound') return attempt.state;
+  if (attempt.lastContactAt !== null) return 'running';
+  return state === 'queued' ? 'queued' : 'starting';
 }
 
-function lateReason(attempt: LiveAttempt, now: Date): StateReason | null {
+/** Why an attempt is past its time; null while it is not. */
+export function lateReason(attempt: LiveAttempt, now: Date): StateReason | null {
   const { startedAt, createdAt, resources } = attempt;
   const since = (at: Date) => (now.getTime() - at.getTime()) / 1000;
   if (startedAt === null && since(createdAt) > resources.queueTimeoutSeconds) {
@@ -116,9 +142,8 @@ function lateReason(attempt: LiveAttempt, now: Date): StateReason | null {
       detail: `it did not start within ${resources.queueTimeoutSeconds} s (queueTimeoutSeconds)`,
     };
   }
-  if (startedAt !== null && since(startedAt) > resources.timeoutSeconds)
-    return timeoutReason(attempt);
-  return null;
+  if (startedAt === null || since(startedAt) <= resources.timeoutSeconds) return null;
+  return timeoutReason(attempt);
 }
 
 function timeoutReason({ resources }: LiveAttempt): StateReason {

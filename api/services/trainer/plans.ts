@@ -6,21 +6,34 @@ import { drawPlan } from '../../weights/draws.ts';
 import { type DrawTable, drawTable } from '../snapshots/read.ts';
 
 type PlanKey = { snapshotId: string; seed: number; epoch: number; drawsPerEpoch: number };
-type Kept = { tables: Map<string, Promise<DrawTable>>; plans: Map<string, Promise<string[]>> };
+type Kept = {
+  tables: Map<string, Promise<DrawTable>>;
+  plans: Map<string, Promise<Uint32Array>>;
+};
 
 const keptOf = new WeakMap<Deps, Kept>();
 const most = { tables: 4, plans: 8 };
+/** Longer plans are kept one at a time: one of 2^26 draws is 256 MiB. */
+const longPlan = 2 ** 22;
 
-/** The ids of an epoch's draws in plan order. */
-export async function plannedIds(deps: Deps, key: PlanKey): Promise<string[]> {
+/** The ids of `draws` draws of an epoch's plan, from draw `from`. */
+export async function plannedIds(
+  deps: Deps,
+  key: PlanKey,
+  { from, draws }: { from: number; draws: number },
+): Promise<Iterable<string>> {
   const kept = keptOf.get(deps) ?? { tables: new Map(), plans: new Map() };
   keptOf.set(deps, kept);
-  return await remembered(kept.plans, JSON.stringify(key), most.plans, async () => {
-    const load = () => drawTable(deps, key.snapshotId);
-    const table = await remembered(kept.tables, key.snapshotId, most.tables, load);
-    const plan = drawPlan({ ...table, ...key });
-    return Array.from(plan, (place) => table.ids[place]);
-  });
+  const load = () => drawTable(deps, key.snapshotId);
+  const table = await remembered(kept.tables, key.snapshotId, most.tables, load);
+  const limit = key.drawsPerEpoch > longPlan ? 1 : most.plans;
+  const make = async () => drawPlan({ ...table, ...key });
+  const plan = await remembered(kept.plans, JSON.stringify(key), limit, make);
+  return idsOf(table, plan.subarray(from, from + draws));
+}
+
+function* idsOf(table: DrawTable, places: Uint32Array): Generator<string> {
+  for (const place of places) yield table.ids[place];
 }
 
 async function remembered<Value>(
@@ -32,7 +45,7 @@ async function remembered<Value>(
   const value = kept.get(key) ?? make();
   kept.delete(key);
   kept.set(key, value);
-  if (kept.size > limit) kept.delete(kept.keys().next().value as string);
+  for (const oldest of [...kept.keys()].slice(0, -limit)) kept.delete(oldest);
   try {
     return await value;
   } catch (error) {

@@ -8,7 +8,7 @@ import type { AuditEntry } from '../../store/audit.ts';
 import { insertFinish, insertReport, type LedgerRow } from '../../store/reports.ts';
 import { ledgerDigest } from '../../weights/ledger.ts';
 import { plannedIds } from './plans.ts';
-import { noteContact, requireLive, type TrainerSession } from './session.ts';
+import { noteContact, requireLive, requireStillLive, type TrainerSession } from './session.ts';
 
 /** Stores a report once. The answer says whether to stop. */
 export async function acceptReport(
@@ -33,7 +33,9 @@ export async function acceptReport(
     progress: report.progress ?? null,
   };
   const mismatch = mismatchEntry(session, ledger, at);
-  await insertReport(deps.database.orm, stored, mismatch);
+  if (!(await insertReport(deps.database.orm, stored, mismatch))) {
+    await requireStillLive(deps, session);
+  }
   return { accepted: true, stop };
 }
 
@@ -54,7 +56,7 @@ async function checkedLedger(
       });
     }
     const key = { snapshotId: snapshot.id, seed: job.seed, epoch, drawsPerEpoch };
-    const planned = (await plannedIds(deps, key)).slice(from, from + draws);
+    const planned = await plannedIds(deps, key, { from, draws });
     const matches = range.snapshot === snapshot.digest && ledgerDigest(planned) === digest;
     rows.push({
       jobId: job.id,
@@ -70,6 +72,9 @@ async function checkedLedger(
   }
   return rows;
 }
+
+/** A trainer with another plan may send thousands of wrong ranges; the ledger keeps them all. */
+const shownRanges = 20;
 
 function mismatchEntry(
   { job, attempt }: TrainerSession,
@@ -87,13 +92,16 @@ function mismatchEntry(
     reason: null,
     detail: {
       attempt: attempt.attempt,
-      ranges: wrong.map(({ epoch, fromDraw, draws, digest, snapshotDigest }) => ({
-        epoch,
-        from: fromDraw,
-        draws,
-        digest,
-        snapshot: snapshotDigest,
-      })),
+      count: wrong.length,
+      ranges: wrong
+        .slice(0, shownRanges)
+        .map(({ epoch, fromDraw, draws, digest, snapshotDigest }) => ({
+          epoch,
+          from: fromDraw,
+          draws,
+          digest,
+          snapshot: snapshotDigest,
+        })),
     },
   };
 }
@@ -101,18 +109,21 @@ function mismatchEntry(
 /** Stores the final report. Repeating it is no fault; a revoked attempt without one is refused. */
 export async function acceptFinish(
   deps: Deps,
-  { job, attempt }: TrainerSession,
+  session: TrainerSession,
   finish: Finish,
 ): Promise<{ accepted: true }> {
+  const { job, attempt } = session;
   if (attempt.finish !== null) return { accepted: true };
   requireLive(attempt);
+  await noteContact(deps, session);
   const { outcome, error, summary, artifacts } = finish;
-  await insertFinish(deps.database.orm, {
+  const stored = await insertFinish(deps.database.orm, {
     key: { jobId: job.id, attempt: attempt.attempt },
     at: deps.now(),
     finish: { outcome, ...(error === undefined ? {} : { error }) },
     summary: (summary ?? {}) as Record<string, unknown>,
     artifacts: artifacts ?? [],
   });
+  if (!stored) await requireStillLive(deps, session);
   return { accepted: true };
 }

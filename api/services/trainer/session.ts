@@ -4,10 +4,16 @@
 import type { Deps } from '../../deps.ts';
 import { ProblemError } from '../../errors.ts';
 import { sha256Text } from '../../ids.ts';
-import { type AttemptRow, findAttemptByToken, type JobRow, moveAttempt } from '../../store/jobs.ts';
+import {
+  type AttemptRow,
+  findAttempt,
+  findAttemptByToken,
+  type JobAttempt,
+  moveAttempt,
+} from '../../store/attempts.ts';
 import { findSnapshotById, type SnapshotRow } from '../../store/snapshots.ts';
 
-export type TrainerSession = { job: JobRow; attempt: AttemptRow; snapshot: SnapshotRow };
+export type TrainerSession = JobAttempt & { snapshot: SnapshotRow };
 
 /** The attempt of a trainer's token; throws `unauthenticated`, or `conflict` once it is revoked. */
 export async function trainerSession(
@@ -33,12 +39,19 @@ export function requireLive({ attempt, revokedAt }: AttemptRow): void {
   );
 }
 
+/** Throws `conflict` where the attempt was revoked after the session was read. */
+export async function requireStillLive(deps: Deps, { attempt }: TrainerSession): Promise<void> {
+  const found = await findAttempt(deps.database.orm, attempt);
+  if (found !== undefined) requireLive(found.attempt);
+}
+
 /** Notes that the trainer of an attempt is alive; its first word makes the attempt `running`. */
 export async function noteContact(deps: Deps, { attempt }: TrainerSession): Promise<void> {
   if (attempt.state === 'running' || attempt.state === 'finishing') return;
   const at = deps.now();
   await moveAttempt(deps.database.orm, {
     key: { jobId: attempt.jobId, attempt: attempt.attempt },
+    from: attempt.state,
     at,
     change: { state: 'running', lastContactAt: at, startedAt: attempt.startedAt ?? at },
   });
