@@ -13,7 +13,6 @@ import { createFakeLauncher, type FakeLauncher } from './fake-launcher.ts';
 export const jobSettings = { epochs: 2, drawsPerEpoch: 8, batchSize: 2 };
 export const jobSeed = 7;
 
-// biome-ignore lint/suspicious/noExplicitAny: tests compare whole bodies
 type Answer = { status: number; body: any };
 
 export type JobTest = TestApp & {
