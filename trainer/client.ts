@@ -1,9 +1,13 @@
-// The service over HTTP, as the command line uses it: reads are retried, problem documents become
-// messages that name field, line and what to do.
+// The service over HTTP, as the command line uses it: what may be sent twice is retried, problem
+// documents become messages that name field, line and what to do.
+
+import { randomUUID } from 'node:crypto';
 
 export type Client = {
   api: string;
   call: <Answer>(method: string, path: string, body?: unknown) => Promise<Answer>;
+  /** A POST that creates, with a key of its own: sent again, it does not create a second one. */
+  create: <Answer>(path: string, body: unknown) => Promise<Answer>;
   /** The raw response of a request that succeeded. */
   send: (method: string, path: string, options?: SendOptions) => Promise<Response>;
 };
@@ -35,10 +39,14 @@ export function failure(message: string, exitCode = exitCodes.failed, problem?: 
 
 /** A problem document as people read it. */
 export function problemText({ detail, errors = [], requestId, status }: Problem): string {
-  const lines = errors.slice(0, 20).map(({ pointer, line, detail: what, range }) => {
-    const at = line === undefined ? pointer || 'body' : `line ${line}`;
+  const lines = errors.slice(0, 20).map(({ pointer, line, caseId, detail: what, range }) => {
+    const at = [
+      line === undefined ? undefined : `line ${line}`,
+      caseId === undefined ? undefined : `case ${caseId}`,
+      pointer || undefined,
+    ].filter((part) => part !== undefined);
     const where = range === undefined ? '' : ` (characters ${range.from} to ${range.to})`;
-    return `  ${at}${where}: ${what}`;
+    return `  ${at.join(', ') || 'body'}${where}: ${what}`;
   });
   if (errors.length > 20) lines.push(`  ... and ${errors.length - 20} more`);
   const id = status >= 500 && requestId ? ` (request ${requestId})` : '';
@@ -55,8 +63,9 @@ export type ClientOptions = {
 const retriedStatuses = new Set([429, 502, 503, 504]);
 const mostTries = 5;
 
+/** A client of the service at an address; a usage failure where the address is none. */
 export function createClient({ api, token, fetch, sleep }: ClientOptions): Client {
-  const base = api.replace(/\/+$/, '');
+  const base = baseOf(api);
   const authorization: Record<string, string> = token ? { authorization: `Bearer ${token}` } : {};
 
   async function attempt(
@@ -70,7 +79,7 @@ export function createClient({ api, token, fetch, sleep }: ClientOptions): Clien
       body: body as BodyInit | undefined,
     };
     for (let tries = 1; ; tries++) {
-      const last = method !== 'GET' || tries === mostTries;
+      const last = !mayRepeat(method, headers) || tries === mostTries;
       try {
         const response = await fetch(`${base}${path}`, init);
         if (last || !retriedStatuses.has(response.status)) return response;
@@ -87,18 +96,43 @@ export function createClient({ api, token, fetch, sleep }: ClientOptions): Clien
     if (!response.ok) throw await refused(response);
     return response;
   };
+  const call: Client['call'] = async <Answer>(method: string, path: string, body?: unknown) =>
+    (await parsed(await send(method, path, jsonOf(body)))) as Answer;
   return {
     api: base,
     send,
-    call: async <Answer>(method: string, path: string, body?: unknown) => {
-      const json =
-        body === undefined
-          ? {}
-          : { body: JSON.stringify(body), headers: { 'content-type': 'application/json' } };
-      const text = await (await send(method, path, json)).text();
-      return (text === '' ? null : JSON.parse(text)) as Answer;
+    call,
+    create: async <Answer>(path: string, body: unknown) => {
+      const { headers, ...rest } = jsonOf(body);
+      const keyed = { ...headers, 'idempotency-key': randomUUID() };
+      return (await parsed(await send('POST', path, { ...rest, headers: keyed }))) as Answer;
     },
   };
+}
+
+function baseOf(api: string): string {
+  if (/^https?:\/\//.test(api) && URL.canParse(api)) return api.replace(/\/+$/, '');
+  throw failure(
+    `"${api}" is no address of a service; give one as http://127.0.0.1:8787 with --api or CW_API`,
+    exitCodes.usage,
+  );
+}
+
+function jsonOf(body: unknown): SendOptions {
+  if (body === undefined) return {};
+  return { body: JSON.stringify(body), headers: { 'content-type': 'application/json' } };
+}
+
+async function parsed(response: Response): Promise<unknown> {
+  const text = await response.text();
+  return text === '' ? null : JSON.parse(text);
+}
+
+// The service answers a repeated part or key with what it answered first.
+function mayRepeat(method: string, headers: Record<string, string> = {}): boolean {
+  return (
+    ['GET', 'PUT'].includes(method) || 'idempotency-key' in headers || 'upload-part' in headers
+  );
 }
 
 function waitMs(response: Response | null, tries: number): number {
@@ -125,8 +159,9 @@ async function refused(response: Response): Promise<Failure> {
       detail: text.slice(0, 300) || response.statusText,
     };
   }
+  const hint = response.status === 401 ? '\n  --token or CW_TOKEN gives the token' : '';
   return failure(
-    problemText(problem),
+    `${problemText(problem)}${hint}`,
     response.status >= 500 ? exitCodes.failed : exitCodes.refused,
     problem,
   );

@@ -2,7 +2,6 @@
 // progress and words go to stderr.
 
 import { setTimeout as sleep } from 'node:timers/promises';
-import cliProgress from 'cli-progress';
 import type { Command } from 'commander';
 import { type Client, createClient } from '../client.ts';
 
@@ -51,33 +50,6 @@ export function clientOf(io: Io, { api, token }: ServiceOptions): Client {
     fetch: io.fetch,
     sleep: io.sleep,
   });
-}
-
-export type Progress = { update: (done: number, note?: string) => void; stop: () => void };
-
-/** A bar on a terminal; elsewhere a line at every tenth. */
-export function progress(io: Io, what: string, total: number): Progress {
-  if (!io.terminal) return plainProgress(io, what, total);
-  const format = `${what} {bar} {value}/{total} {note}`;
-  const bar = new cliProgress.SingleBar(
-    { format, hideCursor: true, stream: process.stderr },
-    cliProgress.Presets.shades_classic,
-  );
-  bar.start(total, 0, { note: '' });
-  return { update: (done, note = '') => bar.update(done, { note }), stop: () => bar.stop() };
-}
-
-function plainProgress(io: Io, what: string, total: number): Progress {
-  let shown = 0;
-  return {
-    update: (done, note = '') => {
-      const tenth = Math.floor((10 * done) / Math.max(total, 1));
-      if (tenth <= shown) return;
-      shown = tenth;
-      io.say(`${what}: ${done} of ${total} ${note}`.trimEnd());
-    },
-    stop: () => {},
-  };
 }
 
 /** Rows as aligned columns. */

@@ -1,10 +1,10 @@
 // counterweight launch: a job from a snapshot.
 
-import { randomUUID } from 'node:crypto';
 import { InvalidArgumentError } from 'commander';
+import { readDocument } from './files.ts';
+import { gateOf, type MetricGate } from './gate.ts';
 import { type AddCommand, clientOf, type ServiceOptions, withService } from './io.ts';
-import { readDocument } from './rules.ts';
-import { watchJob } from './watch.ts';
+import { secondsOf, watchJob } from './watch.ts';
 import { wholeOf } from './what-if.ts';
 
 type Options = ServiceOptions & {
@@ -17,11 +17,14 @@ type Options = ServiceOptions & {
   set: Record<string, unknown>;
   dryRun?: boolean;
   watch?: boolean;
+  timeout?: number;
+  gate: MetricGate[];
 };
 
 function setting(text: string, before: Record<string, unknown>): Record<string, unknown> {
   const parts = /^([A-Za-z]+)=(.+)$/.exec(text);
-  if (parts === null) throw new InvalidArgumentError('settings are given as key=value');
+  if (parts === null)
+    throw new InvalidArgumentError('settings are given as key=value, as in epochs=20');
   const [, key, value] = parts;
   try {
     return { ...before, [key]: JSON.parse(value) };
@@ -42,18 +45,18 @@ export const launch: AddCommand = (program, io) => {
     .option('--set <key=value>', 'one setting; may be repeated', setting, {})
     .option('--dry-run', 'show what the engine would be asked for')
     .option('--watch', 'stay until the job has ended')
+    .option('--timeout <seconds>', 'with --watch: give up watching after this time', secondsOf)
+    .option('--gate <figure>=<least>', 'with --watch: exit 4 where it is lower', gateOf, [])
     .action(async (options: Options) => {
       const { snapshot, target, seed, reason, image, dryRun } = options;
       const file = options.settings === undefined ? {} : (readDocument(options.settings) as object);
       const settings = { ...file, ...options.set };
       const client = clientOf(io, options);
-      const body = JSON.stringify({ snapshot, target, seed, reason, image, dryRun, settings });
-      const headers = { 'content-type': 'application/json', 'idempotency-key': randomUUID() };
-      const response = await client.send('POST', '/v1/jobs', { body, headers });
-      const answer = (await response.json()) as { id: string; state: string };
-      if (dryRun || options.json)
-        io.out(JSON.stringify(answer, null, dryRun && !options.json ? 2 : 0));
-      else io.say(`job ${answer.id} is ${answer.state}`);
-      if (options.watch && !dryRun) await watchJob(io, client, answer.id);
+      const body = { snapshot, target, seed, reason, image, dryRun, settings };
+      const answer = await client.create<{ id: string; state: string }>('/v1/jobs', body);
+      if (dryRun) return io.out(JSON.stringify(answer, null, options.json ? 0 : 2));
+      io.say(`job ${answer.id} is ${answer.state}`);
+      if (options.watch) await watchJob(io, client, answer.id, options);
+      else if (options.json) io.out(JSON.stringify(answer));
     });
 };

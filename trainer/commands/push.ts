@@ -1,29 +1,15 @@
-// counterweight push DIR: scan (or take scanned lines), create the dataset where it is missing,
-// upload in parts, put the split, commit. Run again, it goes on with the open draft; parts are
-// idempotent.
+// counterweight push DIR|FILE: scan (or take scanned lines), create the dataset where it is
+// missing, upload in parts, put the split, commit. Run again, it goes on with the open draft;
+// parts are idempotent.
 
-import { readFileSync } from 'node:fs';
 import { gzipSync } from 'node:zlib';
-import { type Client, exitCodes, type Failure, failure } from '../client.ts';
-import { fiveFolds, type RawDataset } from '../nnunet-raw.ts';
-import type { CaseLine } from '../scan/measure.ts';
-import { scanDataset } from '../scan/scan.ts';
-import {
-  type AddCommand,
-  clientOf,
-  type Io,
-  progress,
-  type ServiceOptions,
-  withService,
-} from './io.ts';
+import { type Client, type Failure, failure } from '../client.ts';
+import { fiveFolds } from '../nnunet-raw.ts';
+import { type AddCommand, clientOf, type Io, type ServiceOptions, withService } from './io.ts';
+import { progress } from './progress.ts';
+import { type PushSource, readSource, type SourceOptions } from './push-source.ts';
 
-type PushOptions = ServiceOptions & {
-  dataset?: string;
-  reason: string;
-  lines?: string;
-  split: string;
-  allowFaults?: boolean;
-};
+type PushOptions = SourceOptions & { reason: string; split: string; discardDraft?: boolean };
 
 const partLines = 5_000;
 
@@ -37,15 +23,17 @@ export type Pushed = {
 };
 
 export const push: AddCommand = (program, io) => {
-  withService(program.command('push <dir>'))
-    .description('upload the cases of an nnU-Net raw folder as a committed dataset version')
+  withService(program.command('push <source>'))
+    .description('upload an nnU-Net raw folder, or lines of a scan, as a dataset version')
     .requiredOption('--reason <text>', 'why this version is made')
     .option('--dataset <name>', 'name of the dataset (else the name in dataset.json)')
-    .option('--lines <file>', 'lines of an earlier scan, instead of scanning now')
+    .option('--lines <file>', 'lines of an earlier scan of the folder, instead of scanning now')
+    .option('--splits <file>', 'folds as in splits_final.json (else the folder has, or five made)')
     .option('--split <name>', 'name under which the folds are stored', 'five-fold')
     .option('--allow-faults', 'leave refused cases out instead of stopping')
-    .action(async (dir: string, options: PushOptions) => {
-      const pushed = await pushFolder(io, clientOf(io, options), dir, options);
+    .option('--discard-draft', 'discard an open draft and start over')
+    .action(async (source: string, options: PushOptions & ServiceOptions) => {
+      const pushed = await pushFolder(io, clientOf(io, options), source, options);
       if (options.json) io.out(JSON.stringify(pushed));
       else
         io.say(
@@ -54,93 +42,65 @@ export const push: AddCommand = (program, io) => {
     });
 };
 
-/** Pushes a folder; throws a Failure that names what was refused. */
+/** Pushes a folder or a file of lines; throws a Failure that names what was refused. */
 export async function pushFolder(
   io: Io,
   client: Client,
-  dir: string,
-  options: Omit<PushOptions, 'json'>,
+  source: string,
+  options: PushOptions,
 ): Promise<Pushed> {
-  const { raw, attributes, cases, caseCount } = scanDataset(dir);
-  const name = options.dataset ?? raw.name;
-  await ensureDataset(client, { name, attributes, labels: raw.labels, channels: raw.channels });
-  const lines =
-    options.lines === undefined
-      ? await scannedLines(io, cases, { caseCount, allowFaults: options.allowFaults === true })
-      : readFileSync(options.lines, 'utf8').trimEnd().split('\n');
+  const read = await readSource(io, source, options);
+  const { name, lines } = read;
+  await ensureDataset(client, read);
   const path = `/v1/datasets/${encodeURIComponent(name)}/versions`;
-  const number = await openDraft(client, path, options.reason);
+  const number = await openDraft(io, client, path, options);
   await uploadParts(io, client, `${path}/${number}/cases`, lines);
-  const folds = foldsFor(
-    raw,
-    lines.map((line) => (JSON.parse(line) as CaseLine).id),
-  );
-  await client.call('PUT', `${path}/${number}/splits/${options.split}`, folds);
-  const reason = { reason: options.reason };
-  const version = await client.call<{ digest: string; caseCount: number }>(
-    'POST',
+  const folds = read.folds ?? fiveFolds(read.ids);
+  await client.call('PUT', `${path}/${number}/splits/${encodeURIComponent(options.split)}`, folds);
+  const { digest, caseCount } = await client.create<{ digest: string; caseCount: number }>(
     `${path}/${number}/commit`,
-    reason,
+    { reason: options.reason },
   );
-  const { digest, caseCount: stored } = version;
   return {
     dataset: name,
     version: number,
     digest,
-    caseCount: stored,
+    caseCount,
     split: options.split,
     folds: folds.length,
   };
 }
 
-// Folds name only cases that were uploaded: a refused case must not stop its whole fold.
-function foldsFor({ splits }: RawDataset, ids: string[]): { train: string[]; val: string[] }[] {
-  if (splits === null) return fiveFolds(ids);
-  return splits.map(({ train, val }) => ({ train: [...train], val: [...val] }));
-}
-
 async function ensureDataset(
   client: Client,
-  body: { name: string; attributes: object; labels: object; channels: object },
+  { name, attributes, labels, channels }: PushSource,
 ): Promise<void> {
   try {
-    await client.call('GET', `/v1/datasets/${encodeURIComponent(body.name)}`);
+    await client.call('GET', `/v1/datasets/${encodeURIComponent(name)}`);
   } catch (error) {
     if ((error as Failure).problem?.status !== 404) throw error;
-    await client.call('POST', '/v1/datasets', body);
+    await client.create('/v1/datasets', { name, attributes, labels, channels });
   }
-}
-
-async function scannedLines(
-  io: Io,
-  cases: ReturnType<typeof scanDataset>['cases'],
-  { caseCount, allowFaults }: { caseCount: number; allowFaults: boolean },
-): Promise<string[]> {
-  const bar = progress(io, 'scan', caseCount);
-  const lines: string[] = [];
-  const faults: string[] = [];
-  for await (const scanned of cases) {
-    if ('line' in scanned) lines.push(JSON.stringify(scanned.line));
-    else faults.push(`${scanned.fault.id}: ${scanned.fault.detail}`);
-    bar.update(lines.length + faults.length);
-  }
-  bar.stop();
-  if (faults.length > 0 && !allowFaults) {
-    throw failure(
-      `${faults.length} cases were refused and nothing was uploaded. Mend them, or leave them out with --allow-faults:\n  ${faults.join('\n  ')}`,
-      exitCodes.failed,
-    );
-  }
-  for (const fault of faults) io.say(`left out: ${fault}`);
-  return lines;
 }
 
 type VersionList = { items: { number: number; state: string }[] };
 
-async function openDraft(client: Client, path: string, reason: string): Promise<number> {
+async function openDraft(
+  io: Io,
+  client: Client,
+  path: string,
+  { reason, discardDraft }: PushOptions,
+): Promise<number> {
   const { items } = await client.call<VersionList>('GET', `${path}?limit=1`);
-  if (items[0]?.state === 'draft') return items[0].number;
-  return (await client.call<{ number: number }>('POST', path, { reason })).number;
+  const [newest] = items;
+  if (newest?.state === 'draft') {
+    if (!discardDraft) {
+      io.say(`going on with version ${newest.number}, a draft`);
+      return newest.number;
+    }
+    await client.send('DELETE', `${path}/${newest.number}`);
+  }
+  return (await client.create<{ number: number }>(path, { reason })).number;
 }
 
 async function uploadParts(io: Io, client: Client, path: string, lines: string[]): Promise<void> {
@@ -157,8 +117,26 @@ async function uploadParts(io: Io, client: Client, path: string, lines: string[]
       'content-encoding': 'gzip',
       'upload-part': String(part),
     };
-    await client.send('POST', path, { body, headers });
+    await sendPart(client, path, { body, headers });
     bar.update(Math.min(from + partLines, lines.length));
   }
   bar.stop();
+}
+
+async function sendPart(
+  client: Client,
+  path: string,
+  part: { body: Uint8Array; headers: Record<string, string> },
+) {
+  try {
+    await client.send('POST', path, part);
+  } catch (error) {
+    const { message, exitCode, problem } = error as Failure;
+    if (problem?.status !== 409) throw error;
+    throw failure(
+      `${message}\nThe open draft was begun with other lines. Start over with --discard-draft, if nobody else is filling it.`,
+      exitCode,
+      problem,
+    );
+  }
 }

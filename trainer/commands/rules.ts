@@ -1,7 +1,6 @@
 // counterweight rules check|add FILE.
 
-import { readFileSync } from 'node:fs';
-import { exitCodes, failure } from '../client.ts';
+import { readDocument } from './files.ts';
 import { type AddCommand, clientOf, type ServiceOptions, withService } from './io.ts';
 
 export const rules: AddCommand = (program, io) => {
@@ -27,22 +26,13 @@ export const rules: AddCommand = (program, io) => {
       ) => {
         const path = `/v1/datasets/${encodeURIComponent(options.dataset)}/rule-sets`;
         const body = { name: options.name, rules: readDocument(file), reason: options.reason };
-        const stored = await clientOf(io, options).call<{
+        const stored = await clientOf(io, options).create<{
           name: string;
           version: number;
           digest: string;
-        }>('POST', path, body);
+        }>(path, body);
         if (options.json) io.out(JSON.stringify(stored));
         else io.say(`${stored.name}@${stored.version} ${stored.digest}`);
       },
     );
 };
-
-/** A JSON document from a file; a usage failure that names the file where it is none. */
-export function readDocument(file: string): unknown {
-  try {
-    return JSON.parse(readFileSync(file, 'utf8'));
-  } catch (cause) {
-    throw failure(`${file} cannot be read: ${(cause as Error).message}`, exitCodes.usage);
-  }
-}

@@ -1,9 +1,10 @@
 // counterweight scan DIR: one NDJSON line per case, measured next to the images.
 
-import { createWriteStream } from 'node:fs';
 import { exitCodes } from '../client.ts';
 import { scanDataset } from '../scan/scan.ts';
-import { type AddCommand, type Io, progress } from './io.ts';
+import { openOutput } from './files.ts';
+import type { AddCommand, Io } from './io.ts';
+import { progress } from './progress.ts';
 
 export const scan: AddCommand = (program, io) => {
   program
@@ -23,7 +24,7 @@ function lineWriter(
   out: string | undefined,
 ): { write: (line: string) => void; end: () => Promise<void> } {
   if (out === undefined) return { write: io.out, end: async () => {} };
-  const file = createWriteStream(out);
+  const file = openOutput(out);
   return {
     write: (line) => file.write(`${line}\n`),
     end: () =>

@@ -1,9 +1,9 @@
 // counterweight snapshot: freeze one, or export one for offline use.
 
-import { createWriteStream } from 'node:fs';
 import { Readable } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
 import type { Client } from '../client.ts';
+import { openOutput } from './files.ts';
 import { type AddCommand, clientOf, type ServiceOptions, withService } from './io.ts';
 import { type Fold, foldOf, whatIfText, wholeOf } from './what-if.ts';
 
@@ -42,7 +42,7 @@ export const snapshot: AddCommand = (program, io) => {
       const client = clientOf(io, options);
       const path = `/v1/datasets/${encodeURIComponent(dataset)}/snapshots`;
       const body = { version, split, fold, ruleSet, reason, acceptLowEffective };
-      const frozen = await client.call<FrozenSnapshot>('POST', path, body);
+      const frozen = await client.create<FrozenSnapshot>(path, body);
       if (options.export !== undefined) await exportSnapshot(client, frozen.digest, options.export);
       io.out(options.json ? JSON.stringify(frozen) : `${frozen.digest}\n${whatIfText(frozen)}`);
     });
@@ -50,8 +50,9 @@ export const snapshot: AddCommand = (program, io) => {
 
 /** Writes `{digest, header, cases}` to a file, streamed. */
 export async function exportSnapshot(client: Client, digest: string, file: string): Promise<void> {
+  const output = openOutput(file);
   const response = await client.send('GET', `/v1/snapshots/${digest}/cases`, {
     headers: { accept: 'application/json' },
   });
-  await pipeline(Readable.fromWeb(response.body as never), createWriteStream(file));
+  await pipeline(Readable.fromWeb(response.body as never), output);
 }

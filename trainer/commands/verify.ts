@@ -1,143 +1,170 @@
 // counterweight verify: what can be checked without trusting the service.
 
-import { createHash } from 'node:crypto';
 import { createReadStream } from 'node:fs';
 import { createInterface } from 'node:readline';
-import type { SnapshotHeader } from '../../api/contract/snapshots.ts';
-import { compareIds, runningDigest } from '../../api/weights/digest.ts';
-import { drawPlan } from '../../api/weights/draws.ts';
-import { ledgerDigest } from '../../api/weights/ledger.ts';
-import { exitCodes, failure } from '../client.ts';
-import type { AddCommand, Io } from './io.ts';
-import { readDocument } from './rules.ts';
+import { type Command, InvalidArgumentError } from 'commander';
+import type { Job, LedgerEpoch } from '../../api/contract/jobs.ts';
+import { type SnapshotDocument, snapshotDocumentSchema } from '../../api/contract/trainer.ts';
+import { type Client, exitCodes, failure } from '../client.ts';
+import {
+  auditFault,
+  type EpochOfDraws,
+  type LedgerVerdict,
+  ledgerVerdict,
+  readSnapshotFile,
+  replay,
+  snapshotFault,
+} from './exports.ts';
+import { type AddCommand, clientOf, type Io, type ServiceOptions, withService } from './io.ts';
 import { wholeOf } from './what-if.ts';
 
-export type SnapshotFile = {
-  digest: string;
-  header: SnapshotHeader;
-  cases: { id: string; targetUnits: string; drawUnits: string; lossFactor: number }[];
+export const verify: AddCommand = (program, io) => {
+  const group = program.command('verify').description('check exports without the service');
+  addSnapshot(group, io);
+  addDraws(group, io);
+  addAudit(group, io);
 };
 
-/** What is wrong with an exported snapshot, or null. */
-export function snapshotFault({ digest, header, cases }: SnapshotFile): string | null {
-  for (const units of ['targetUnits', 'drawUnits'] as const) {
-    const sum = cases.reduce((total, one) => total + BigInt(one[units]), 0n);
-    if (sum !== 2n ** 52n) return `${units} sum to ${sum}, not 2^52`;
-  }
-  if (header.caseCount !== cases.length)
-    return `the header says ${header.caseCount} cases, the file has ${cases.length}`;
-  const running = runningDigest(header);
-  for (const [k, { id, targetUnits, drawUnits, lossFactor }] of cases.entries()) {
-    if (k > 0 && compareIds(cases[k - 1].id, id) >= 0) return `case "${id}" is not in id order`;
-    running.add(id, targetUnits, drawUnits, lossFactor);
-  }
-  return running.digest() === digest
-    ? null
-    : `the digest of the cases is ${running.digest()}, not ${digest}`;
-}
-
-/** What is wrong with an audit export, or null; entries and the head it ends with. */
-export async function auditFault(
-  lines: AsyncIterable<string>,
-): Promise<{ fault: string | null; count: number; head: string }> {
-  let head = `sha256:${'0'.repeat(64)}`;
-  let count = 0;
-  for await (const text of lines) {
-    if (text.trim() === '') continue;
-    const entry = JSON.parse(text) as {
-      sequence: number;
-      previousHash: string;
-      hash: string;
-      text: string;
-    };
-    const hash = `sha256:${createHash('sha256').update(`${entry.previousHash}\n${entry.text}`).digest('hex')}`;
-    const inside = (JSON.parse(entry.text) as { sequence: number }).sequence;
-    if (entry.sequence !== count + 1 || inside !== entry.sequence)
-      return { fault: `entry ${count + 1} is missing or out of order`, count, head };
-    if (entry.previousHash !== head)
-      return {
-        fault: `entry ${entry.sequence} does not follow from the one before it`,
-        count,
-        head,
-      };
-    if (entry.hash !== hash)
-      return { fault: `the text of entry ${entry.sequence} was altered`, count, head };
-    head = hash;
-    count++;
-  }
-  return { fault: null, count, head };
-}
-
-export const verify: AddCommand = (program, io) => {
-  const group = program.command('verify').description('check an export offline');
+function addSnapshot(group: Command, io: Io): void {
   group
     .command('snapshot <file>')
     .description('recompute the digest of an exported snapshot')
+    .option('--header <file>', 'FILE holds NDJSON lines; the JSON with digest and header')
     .option('--json', 'answer JSON on stdout')
-    .action((file: string, { json }: { json?: boolean }) => {
-      const document = readDocument(file) as SnapshotFile;
+    .action((file: string, { header, json }: { header?: string; json?: boolean }) => {
+      const document = readSnapshotFile(file, header);
       const fault = snapshotFault(document);
-      settle(
-        io,
-        { ok: fault === null, fault, digest: document.digest },
-        json,
-        `${document.digest} holds: ${document.cases.length} cases`,
-      );
+      const verdict = { ok: fault === null, fault, digest: document.digest };
+      settle(io, verdict, json, `${document.digest} holds: ${document.cases.length} cases`);
     });
-  group
-    .command('draws <file>')
-    .description("replay an epoch's draws from an exported snapshot")
-    .requiredOption('--seed <number>', 'seed of the job', wholeOf)
-    .requiredOption('--epoch <number>', 'epoch from 0', wholeOf)
-    .requiredOption('--draws <number>', 'draws per epoch', wholeOf)
-    .option('--ledger <digest>', 'the digest that a trainer reported')
-    .option('--json', 'answer JSON on stdout')
-    .action(
-      (
-        file: string,
-        options: { seed: number; epoch: number; draws: number; ledger?: string; json?: boolean },
-      ) => {
-        const { ids, ledger } = replay(readDocument(file) as SnapshotFile, options);
-        const fault =
-          options.ledger === undefined || options.ledger === ledger
-            ? null
-            : `the draws give ${ledger}, the trainer reported ${options.ledger}`;
-        settle(
-          io,
-          { ok: fault === null, fault, ledger, ids },
-          options.json,
-          `${ledger}\n${ids.join('\n')}`,
+}
+
+type DrawsOptions = ServiceOptions & {
+  header?: string;
+  ledger?: string;
+  job?: string;
+  seed?: number;
+  epoch?: number;
+  draws?: number;
+};
+
+function addDraws(group: Command, io: Io): void {
+  withService(group.command('draws [file]'))
+    .description("replay draws: one epoch from an exported snapshot, or a whole job's ledger")
+    .option('--header <file>', 'FILE holds NDJSON lines; the JSON with digest and header')
+    .option('--job <id>', 'compare every epoch that this job reported; FILE may be left out')
+    .option('--seed <number>', 'without --job: seed of the job', wholeOf)
+    .option('--epoch <number>', 'without --job: epoch from 0', wholeOf)
+    .option('--draws <number>', 'without --job: draws per epoch', wholeOf)
+    .option('--ledger <digest>', 'the digest that a trainer reported', digestOf)
+    .action(async (file: string | undefined, options: DrawsOptions) => {
+      if (options.job !== undefined) return await verifyJob(io, file, options);
+      const { seed, epoch, draws } = options;
+      if (file === undefined || [seed, epoch, draws].includes(undefined)) {
+        throw failure(
+          'give --job ID, or an exported snapshot with --seed, --epoch and --draws',
+          exitCodes.usage,
         );
-      },
-    );
+      }
+      verifyEpoch(io, soundSnapshot(file, options.header), { seed, epoch, draws } as EpochOfDraws, {
+        reported: options.ledger,
+        json: options.json,
+      });
+    });
+}
+
+function addAudit(group: Command, io: Io): void {
   group
     .command('audit <file>')
     .description('check the chain of an audit export')
+    .option(
+      '--head <hash>',
+      'the newest entry as noted elsewhere: finds a chain that was cut',
+      digestOf,
+    )
     .option('--json', 'answer JSON on stdout')
-    .action(async (file: string, { json }: { json?: boolean }) => {
-      const { fault, count, head } = await auditFault(
-        createInterface({ input: createReadStream(file) }),
-      );
-      settle(
-        io,
-        { ok: fault === null, fault, count, head },
-        json,
-        `${count} entries follow from each other; head ${head}`,
-      );
+    .action(async (file: string, options: { head?: string; json?: boolean }) => {
+      const found = await auditFault(fileLines(file));
+      const cut = options.head !== undefined && found.head !== options.head;
+      const fault = found.fault ?? (cut ? `it ends with ${found.head}, not ${options.head}` : null);
+      const { count, head } = found;
+      const text = `${count} entries follow from each other; head ${head}`;
+      settle(io, { ok: fault === null, fault, count, head }, options.json, text);
     });
-};
+}
 
-/** The draws of an epoch from an exported snapshot, and their ledger digest. */
-export function replay(
-  document: SnapshotFile,
-  { seed, epoch, draws }: { seed: number; epoch: number; draws: number },
-): { ids: string[]; ledger: string } {
+function digestOf(text: string): string {
+  if (/^sha256:[0-9a-f]{64}$/.test(text)) return text;
+  throw new InvalidArgumentError('a digest is sha256: and 64 hex digits');
+}
+
+async function* fileLines(file: string): AsyncGenerator<string> {
+  const input = createReadStream(file);
+  try {
+    await new Promise((opened, refused) => input.once('open', opened).once('error', refused));
+  } catch (cause) {
+    throw failure(`${file} cannot be read: ${(cause as Error).message}`, exitCodes.usage);
+  }
+  yield* createInterface({ input });
+}
+
+function soundSnapshot(file: string, header?: string): SnapshotDocument {
+  const document = readSnapshotFile(file, header);
   const fault = snapshotFault(document);
   if (fault !== null) throw failure(`the snapshot itself does not hold: ${fault}`);
-  const drawUnits = Float64Array.from(document.cases, (one) => Number(one.drawUnits));
-  const plan = drawPlan({ digest: document.digest, drawUnits, seed, epoch, drawsPerEpoch: draws });
-  const ids = Array.from(plan, (place) => document.cases[place].id);
-  return { ids, ledger: ledgerDigest(ids) };
+  return document;
+}
+
+function verifyEpoch(
+  io: Io,
+  document: SnapshotDocument,
+  asked: EpochOfDraws,
+  { reported, json }: { reported?: string; json?: boolean },
+): void {
+  const { ids, ledger } = replay(document, asked);
+  const fault =
+    reported === undefined || reported === ledger
+      ? null
+      : `the draws give ${ledger}, the trainer reported ${reported}`;
+  settle(io, { ok: fault === null, fault, ledger, ids }, json, `${ledger}\n${ids.join('\n')}`);
+}
+
+async function verifyJob(io: Io, file: string | undefined, options: DrawsOptions): Promise<void> {
+  const client = clientOf(io, options);
+  const job = await client.call<Job>(
+    'GET',
+    `/v1/jobs/${encodeURIComponent(options.job as string)}`,
+  );
+  const known = file === undefined ? [] : [soundSnapshot(file, options.header)];
+  const { replayed, inParts, faults } = await verifyLedger(client, job, known);
+  const fault = faults.length === 0 ? null : faults.join('; ');
+  const parts = inParts === 0 ? '' : `; ${inParts} were reported in parts`;
+  const text = `job ${job.id}: ${replayed} epochs replayed here are the reported ones${parts}`;
+  settle(io, { ok: fault === null, fault, replayed, inParts }, options.json, text);
+}
+
+/** Replays every epoch that a job reported; fetches the snapshots that are not known yet. */
+export async function verifyLedger(
+  client: Client,
+  { id, seed, settings: { epochs } }: Pick<Job, 'id' | 'seed' | 'settings'>,
+  known: SnapshotDocument[] = [],
+): Promise<LedgerVerdict> {
+  const path = `/v1/jobs/${encodeURIComponent(id)}/ledger`;
+  const { items } = await client.call<{ items: LedgerEpoch[] }>('GET', path);
+  const documents = new Map(known.map((document) => [document.digest, document]));
+  for (const { snapshot } of items) {
+    if (!documents.has(snapshot)) documents.set(snapshot, await fetchSnapshot(client, snapshot));
+  }
+  return ledgerVerdict({ seed, epochs }, items, documents);
+}
+
+async function fetchSnapshot(client: Client, digest: string): Promise<SnapshotDocument> {
+  const headers = { accept: 'application/json' };
+  const response = await client.send('GET', `/v1/snapshots/${digest}/cases`, { headers });
+  const document = snapshotDocumentSchema.parse(await response.json());
+  const fault = document.digest === digest ? snapshotFault(document) : 'it is another one';
+  if (fault !== null) throw failure(`snapshot ${digest} does not hold: ${fault}`);
+  return document;
 }
 
 function settle(

@@ -1,68 +1,164 @@
-// counterweight watch JOB: progress, state changes and validation until the job has ended.
+// counterweight watch JOB: a bar, the newest loss beside it, and a line for every change of state
+// and every validation, until the job has ended. A service that is away for a while is waited for.
 
-import { type Client, exitCodes } from '../client.ts';
-import {
-  type AddCommand,
-  clientOf,
-  type Io,
-  progress,
-  type ServiceOptions,
-  withService,
-} from './io.ts';
+import { InvalidArgumentError } from 'commander';
+import { endStates, type Job } from '../../api/contract/jobs.ts';
+import { type Client, exitCodes, type Failure, failure } from '../client.ts';
+import { gateFault, gateOf, type MetricGate } from './gate.ts';
+import { type AddCommand, clientOf, type Io, type ServiceOptions, withService } from './io.ts';
+import { type ProgressBoard, progressBoard } from './progress.ts';
 
-export type Job = {
-  id: string;
-  state: string;
-  reason: { code: string; detail: string } | null;
-  progress: { step: number; steps: number } | null;
-  settings: { epochs: number; drawsPerEpoch: number; batchSize: number };
-  verifiedDraws: { verified: number; partial: number; mismatch: number };
-  summary: Record<string, unknown> | null;
-};
+export type { Job };
 
-const ended = new Set(['succeeded', 'failed', 'cancelled', 'timedOut', 'lost']);
-const pollMs = 1_000;
-
-export const hasEnded = ({ state }: Job) => ended.has(state);
+type Options = ServiceOptions & { timeout?: number; gate: MetricGate[] };
 
 export const watch: AddCommand = (program, io) => {
   withService(program.command('watch <job>'))
     .description('follow a job until it has ended')
-    .option('--timeout <seconds>', 'give up watching after this many seconds', Number)
-    .action(async (id: string, options: ServiceOptions & { timeout?: number }) => {
-      const job = await watchJob(io, clientOf(io, options), id, options.timeout);
-      if (options.json) io.out(JSON.stringify(job));
+    .option('--timeout <seconds>', 'give up watching after this many seconds', secondsOf)
+    .option('--gate <figure>=<least>', 'exit 4 where a figure of the job is lower', gateOf, [])
+    .action(async (id: string, options: Options) => {
+      await watchJob(io, clientOf(io, options), id, options);
     });
 };
 
-/** Follows a job; sets the exit code by how it ended. */
+/** Seconds from the command line. */
+export function secondsOf(text: string): number {
+  const value = Number(text);
+  if (text.trim() !== '' && value > 0) return value;
+  throw new InvalidArgumentError('a number of seconds above 0 is needed');
+}
+
+/** Follows a job; says how it ended and sets the exit code by it. */
 export async function watchJob(
   io: Io,
   client: Client,
   id: string,
-  timeoutSeconds = Infinity,
+  { timeout, gate, json }: Pick<Options, 'timeout' | 'gate' | 'json'>,
 ): Promise<Job> {
-  const path = `/v1/jobs/${id}`;
-  let job = await client.call<Job>('GET', path);
-  const { epochs, drawsPerEpoch, batchSize } = job.settings;
-  const bar = progress(io, `job ${id}`, (epochs * drawsPerEpoch) / batchSize);
-  let waited = 0;
-  while (!hasEnded(job) && waited < timeoutSeconds * 1000) {
-    bar.update(job.progress?.step ?? 0, job.state);
-    await io.sleep(pollMs);
-    waited += pollMs;
-    job = await client.call<Job>('GET', path);
-  }
-  bar.update(job.progress?.step ?? 0, job.state);
-  bar.stop();
+  const [job] = await followJobs(io, client, [{ id, name: `job ${id}` }], {
+    timeoutSeconds: timeout,
+  });
   io.say(jobSentence(job));
+  const faults = gate.map((one) => gateFault(job, one)).filter((fault) => fault !== null);
   if (!hasEnded(job)) io.exitWith(exitCodes.timedOut);
   else if (job.state !== 'succeeded') io.exitWith(exitCodes.failed);
+  else if (faults.length > 0) {
+    for (const fault of faults) io.say(fault);
+    io.exitWith(exitCodes.gateNotMet);
+  }
+  if (json) io.out(JSON.stringify(job));
   return job;
 }
 
+export const hasEnded = ({ state }: Pick<Job, 'state'>) => endStates.includes(state);
+
+type MetricPoint = {
+  sequence: number;
+  name: string;
+  value: number;
+  step: number;
+  group: string | null;
+  class: string | null;
+};
+
+type Followed = { name: string; job: Job; after: number; loss: number | null };
+
+const pollMs = 1_000;
+const mostSilentPolls = 20; // each of them has its own retries: two minutes in all
+
+/** Follows jobs until all have ended or the time is over; answers how they stand then. */
+export async function followJobs(
+  io: Io,
+  client: Client,
+  asked: { id: string; name: string }[],
+  { timeoutSeconds = Infinity }: { timeoutSeconds?: number } = {},
+): Promise<Job[]> {
+  const followed: Followed[] = [];
+  for (const { id, name } of asked) {
+    const job = await client.call<Job>('GET', jobPath(id));
+    followed.push({ name, job, after: 0, loss: null });
+  }
+  const board = progressBoard(
+    io,
+    followed.map(({ name, job }) => ({ name, total: stepsOf(job) })),
+  );
+  try {
+    let silent = 0;
+    for (let waited = 0; ; waited += pollMs) {
+      followed.forEach((one, row) => {
+        board.update(row, one.job.progress?.step ?? 0, noteOf(one));
+      });
+      const over = followed.every(({ job }) => hasEnded(job)) || waited >= timeoutSeconds * 1000;
+      if (over) return followed.map(({ job }) => job);
+      await io.sleep(pollMs);
+      silent = (await readAll(client, followed, board)) ? 0 : silent + 1;
+      if (silent === 1) board.log(`no word from ${client.api}; waiting for it`);
+      if (silent > mostSilentPolls) throw lostTouch(client, followed);
+    }
+  } finally {
+    board.stop();
+  }
+}
+
+const jobPath = (id: string) => `/v1/jobs/${encodeURIComponent(id)}`;
+
+const stepsOf = ({ settings: { epochs, drawsPerEpoch, batchSize } }: Job) =>
+  (epochs * drawsPerEpoch) / batchSize;
+
+function noteOf({ job, loss }: Followed): string {
+  return loss === null ? job.state : `${job.state}, loss ${loss.toFixed(3)}`;
+}
+
+// True where the service answered; a refusal (no such job, no valid token) is thrown.
+async function readAll(
+  client: Client,
+  followed: Followed[],
+  board: ProgressBoard,
+): Promise<boolean> {
+  try {
+    for (const one of followed) if (!hasEnded(one.job)) await readOne(client, one, board);
+    return true;
+  } catch (error) {
+    if ((error as Failure).exitCode !== exitCodes.failed) throw error;
+    return false;
+  }
+}
+
+async function readOne(client: Client, one: Followed, board: ProgressBoard): Promise<void> {
+  const path = jobPath(one.job.id);
+  const job = await client.call<Job>('GET', path);
+  if (job.state !== one.job.state) board.log(`${one.name}: ${stateSentence(job)}`);
+  if (job.verifiedDraws.mismatch > one.job.verifiedDraws.mismatch) {
+    board.log(`${one.name}: an epoch's draws are not the planned ones`);
+  }
+  one.job = job;
+  const { items } = await client.call<{ items: MetricPoint[] }>(
+    'GET',
+    `${path}/metrics?after=${one.after}&limit=5000`,
+  );
+  for (const { sequence, name, value, step, group, class: label } of items) {
+    one.after = sequence;
+    if (group !== null || label !== null) continue;
+    if (name === 'loss') one.loss = value;
+    if (name === 'diceMean') {
+      board.log(`${one.name}: validated after step ${step}, mean Dice ${value.toFixed(3)}`);
+    }
+  }
+}
+
+const stateSentence = ({ state, reason }: Pick<Job, 'state' | 'reason'>) =>
+  reason === null ? state : `${state} (${reason.code}: ${reason.detail})`;
+
+function lostTouch(client: Client, followed: Followed[]): Failure {
+  const ids = followed.map(({ job }) => job.id).join(' ');
+  return failure(
+    `${client.api} does not answer any more. Jobs go on without it; when it is back, see how they stand with: counterweight watch ${ids}`,
+  );
+}
+
 /** How a job stands, in one line. */
-export function jobSentence({ id, state, reason, verifiedDraws: d }: Job): string {
-  const why = reason === null ? '' : ` (${reason.code}: ${reason.detail})`;
-  return `job ${id} ${state}${why}; epochs verified ${d.verified}, partial ${d.partial}, mismatch ${d.mismatch}`;
+export function jobSentence(job: Job): string {
+  const { verified, partial, mismatch } = job.verifiedDraws;
+  return `job ${job.id} ${stateSentence(job)}; epochs verified ${verified}, partial ${partial}, mismatch ${mismatch}`;
 }

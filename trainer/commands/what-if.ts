@@ -1,6 +1,7 @@
 // counterweight what-if: everything a snapshot would say; nothing is stored.
 
 import { InvalidArgumentError } from 'commander';
+import { readDocument } from './files.ts';
 import {
   type AddCommand,
   clientOf,
@@ -9,7 +10,6 @@ import {
   table,
   withService,
 } from './io.ts';
-import { readDocument } from './rules.ts';
 
 export type Fold = number | 'all';
 

@@ -4,19 +4,19 @@ import { mkdtempSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
 import { type Client, createClient, failure } from '../client.ts';
-import { type Io, progress } from '../commands/io.ts';
-import { pushFolder } from '../commands/push.ts';
-import { readDocument } from '../commands/rules.ts';
-import { exportSnapshot, type FrozenSnapshot } from '../commands/snapshot.ts';
-import { replay, type SnapshotFile } from '../commands/verify.ts';
-import { hasEnded, type Job, jobSentence } from '../commands/watch.ts';
-import { whatIfText } from '../commands/what-if.ts';
+import type { Io } from '../commands/io.ts';
+import { type Pushed, pushFolder } from '../commands/push.ts';
+import type { FrozenSnapshot } from '../commands/snapshot.ts';
+import { followJobs, type Job, jobSentence } from '../commands/watch.ts';
+import { type WhatIf, whatIfText } from '../commands/what-if.ts';
 import { readRawDataset } from '../nnunet-raw.ts';
 import { writePhantomDataset } from '../phantom.ts';
 import type { CaseLine } from '../scan/measure.ts';
-import { allProven, type DemoReport, demoJob, type Finished, reportText } from './report.ts';
-import { type Rules, uniformRules, weightedRules } from './rules.ts';
+import { replayOffline } from './proof.ts';
+import { allProven, type DemoReport, demoJob, reportText } from './report.ts';
+import { type Rules, rulesText, uniformRules, weightedRules } from './rules.ts';
 import { type DemoService, startService } from './service.ts';
+import { endAll, stopped, stopRequest, unlessStopped } from './stopping.ts';
 
 export type DemoOptions = {
   data?: string;
@@ -31,39 +31,58 @@ export type DemoOptions = {
 
 const batchSize = 2;
 const split = 'five-fold';
+const fold = 0;
 
-/** Runs the demo; true when both jobs succeeded and every epoch of draws was verified. */
-export async function runDemo(io: Io, options: DemoOptions): Promise<boolean> {
+type Run = {
+  io: Io;
+  client: Client;
+  data: string;
+  work: string;
+  options: DemoOptions;
+  /** Ids of the jobs launched so far, or still on their way: what a stop has to cancel. */
+  launched: Promise<string>[];
+  stopping: boolean;
+  faults: string[];
+};
+
+/**
+ * Runs the demo: `proven` when both jobs succeeded and every epoch of draws was verified, here and
+ * by the service; `stopped` when a signal ended it.
+ */
+export async function runDemo(
+  io: Io,
+  options: DemoOptions,
+): Promise<'proven' | 'unproven' | 'stopped'> {
   const startedAt = performance.now();
+  const stop = stopRequest(process);
   const work = mkdtempSync(join(tmpdir(), 'counterweight-demo-'));
-  const data = options.data === undefined ? await makePhantom(io, work) : resolve(options.data);
-  const { name } = readRawDataset(data);
-  io.say('starting the service on embedded Postgres ...');
-  const target = {
-    name: 'local',
-    engine: 'local',
-    dataPaths: { [name]: data },
-    outputPath: join(work, 'outputs'),
-  };
-  const dataDir = join(work, 'service');
-  const service = await startService({
-    dataDir,
-    port: options.port,
-    targets: [target],
-    say: io.say,
-  });
   try {
-    io.say(`service ${service.url}, reference ${service.url}/docs`);
-    const report = await trainBoth(io, service, { data, options, work, startedAt });
-    io.say('');
-    io.out(reportText(report));
-    if (options.json !== undefined)
-      writeFileSync(options.json, `${JSON.stringify(report, null, 2)}\n`);
-    io.say(`\nsnapshots, checkpoints and logs of this demo: ${work}`);
-    if (!options.exit) await stayOpen(io, service);
-    return allProven(report, options.epochs);
+    const data = options.data === undefined ? await makePhantom(io, work) : resolve(options.data);
+    const service = await openService(io, { data, work, port: options.port });
+    const client = createClient({
+      api: service.url,
+      token: service.token,
+      fetch: io.fetch,
+      sleep: io.sleep,
+    });
+    const run: Run = { io, client, data, work, options, launched: [], stopping: false, faults: [] };
+    try {
+      const trained = await unlessStopped(stop, trainBoth(run));
+      if (trained === stopped) return 'stopped';
+      const report = { seconds: (performance.now() - startedAt) / 1000, ...trained };
+      const proven = conclude(run, report);
+      if (!options.exit) {
+        sayOpen(io, service);
+        await stop.asked;
+      }
+      return proven ? 'proven' : 'unproven';
+    } finally {
+      run.stopping = true;
+      io.say('ending the service ...');
+      await endAll({ client, service, jobs: run.launched }, io);
+    }
   } finally {
-    await service.stop();
+    stop.forget();
   }
 }
 
@@ -72,87 +91,108 @@ async function makePhantom(io: Io, work: string): Promise<string> {
   return await writePhantomDataset(join(work, 'Dataset001_Phantom'));
 }
 
-type Run = { data: string; options: DemoOptions; work: string; startedAt: number };
-
-async function trainBoth(io: Io, service: DemoService, run: Run): Promise<DemoReport> {
-  const { options } = run;
-  const client = createClient({
-    api: service.url,
-    token: service.token,
-    fetch: io.fetch,
-    sleep: io.sleep,
+async function openService(
+  io: Io,
+  { data, work, port }: { data: string; work: string; port: number },
+): Promise<DemoService> {
+  const { name } = readRawDataset(data);
+  io.say('starting the service on embedded Postgres ...');
+  const outputPath = join(work, 'outputs');
+  const targets = [{ name: 'local', engine: 'local', dataPaths: { [name]: data }, outputPath }];
+  const service = await startService({
+    dataDir: join(work, 'service'),
+    port,
+    targets,
+    say: io.say,
   });
-  const reason = 'demo';
-  const pushed = await pushFolder(io, client, run.data, { reason, split });
-  io.say(`pushed ${pushed.caseCount} cases as version ${pushed.version}, ${pushed.digest}`);
-  const path = `/v1/datasets/${encodeURIComponent(pushed.dataset)}`;
-  const lines = await trainingLines(client, `${path}/versions/${pushed.version}/cases`);
-  const arms: [string, Rules][] = [
-    ['uniform', uniformRules(lines)],
-    ['weighted and corrected', weightedRules(lines)],
-  ];
-  const jobs: { name: string; id: string; frozen: FrozenSnapshot }[] = [];
-  for (const [name, rules] of arms) {
-    const frozen = await freeze(io, client, { path, version: pushed.version, name, rules });
-    const job = await client.call<Job>('POST', '/v1/jobs', {
-      snapshot: frozen.digest,
-      target: 'local',
-      seed: options.seed,
-      settings: settingsOf(options),
-      reason: `${reason}: ${name}`,
-    });
-    jobs.push({ name, id: job.id, frozen });
-  }
-  const ended = await followAll(
-    io,
-    client,
-    jobs.map(({ id }) => id),
-  );
-  const finished = jobs.map(({ name, frozen }, k): Finished => {
-    const { digest, diagnostics } = frozen;
-    return { name, job: ended[k], digest, effectiveFraction: diagnostics.effectiveFraction };
-  });
-  for (const { job } of finished) io.say(jobSentence(job));
-  for (const { frozen, name } of jobs) await replayOffline(io, client, { frozen, name, run });
-  const backend = String(finished[0].job.summary?.backend ?? options.backend);
-  const seconds = (performance.now() - run.startedAt) / 1000;
-  return { seconds, backend, jobs: finished.map(demoJob) };
+  io.say(`service ${service.url}, reference ${service.url}/docs`);
+  return service;
 }
 
-async function trainingLines(client: Client, path: string): Promise<CaseLine[]> {
+type Arm = { name: string; id: string; frozen: FrozenSnapshot };
+
+async function trainBoth(run: Run): Promise<Omit<DemoReport, 'seconds'>> {
+  const { io, client } = run;
+  const pushed = await pushFolder(io, client, run.data, { reason: 'demo', split });
+  io.say(`pushed ${pushed.caseCount} cases as version ${pushed.version}, ${pushed.digest}`);
+  const lines = await measuredLines(client, pushed);
+  const arms: Arm[] = [];
+  for (const [name, rules] of [
+    ['uniform', uniformRules(lines)],
+    ['weighted and corrected', weightedRules(lines)],
+  ] as [string, Rules][]) {
+    const frozen = await freeze(run, { pushed, name, rules });
+    arms.push({ name, frozen, id: await launch(run, { name, digest: frozen.digest }) });
+  }
+  io.say('\ntraining both at once; validation comes with the last step');
+  const ended = await followJobs(io, client, arms);
+  if (run.stopping) throw wasStopped();
+  const jobs = [];
+  for (const [k, { name, frozen }] of arms.entries()) {
+    const { digest, diagnostics } = frozen;
+    await prove(run, { name, digest, job: ended[k] });
+    const { effectiveFraction } = diagnostics;
+    jobs.push(demoJob({ name, job: ended[k], digest, effectiveFraction }));
+  }
+  const backend = String(ended[0].summary?.backend ?? run.options.backend);
+  return { backend, jobs };
+}
+
+// The rules are chosen from what was measured, as the service stored it.
+async function measuredLines(client: Client, { dataset, version }: Pushed): Promise<CaseLine[]> {
+  const path = `/v1/datasets/${encodeURIComponent(dataset)}/versions/${version}/cases`;
   const response = await client.send('GET', path, { headers: { accept: 'application/x-ndjson' } });
-  return (await response.text())
+  const text = await response.text();
+  return text
     .trimEnd()
     .split('\n')
     .map((line) => JSON.parse(line) as CaseLine);
 }
 
 async function freeze(
-  io: Io,
-  client: Client,
-  { path, version, name, rules }: { path: string; version: number; name: string; rules: Rules },
+  { io, client }: Run,
+  { pushed, name, rules }: { pushed: Pushed; name: string; rules: Rules },
 ): Promise<FrozenSnapshot> {
-  const ruleSet = name.replaceAll(' ', '-');
-  const stored = await client.call<{ name: string; version: number }>('POST', `${path}/rule-sets`, {
-    name: ruleSet,
-    rules,
-    reason: 'demo',
-  });
-  const body = { version, split, fold: 0, ruleSet: `${stored.name}@${stored.version}` };
-  const frozen = await client.call<FrozenSnapshot>('POST', `${path}/snapshots`, {
-    ...body,
-    reason: `demo: ${name}`,
-  });
-  io.say(
-    `\n${name}: ${JSON.stringify((rules as { sampling?: { terms: object[] } }).sampling?.terms ?? [])}`,
+  const path = `/v1/datasets/${encodeURIComponent(pushed.dataset)}`;
+  const at = { version: pushed.version, split, fold };
+  const named = { name: name.replaceAll(' ', '-'), rules, reason: 'demo' };
+  const { name: set, version } = await client.create<{ name: string; version: number }>(
+    `${path}/rule-sets`,
+    named,
   );
-  io.say(whatIfText(frozen));
-  io.say(`snapshot ${frozen.digest}`);
+  const ruleSet = `${set}@${version}`;
+  io.say(`\n${ruleSet}\n${rulesText(rules)}`);
+  const whatIf = await client.call<WhatIf>('POST', `${path}/what-if`, { ...at, ruleSet });
+  io.say(whatIfText(whatIf));
+  const body = { ...at, ruleSet, reason: `demo: ${name}` };
+  const frozen = await client.create<FrozenSnapshot>(`${path}/snapshots`, body);
+  io.say(`frozen: snapshot ${frozen.digest}`);
   return frozen;
 }
 
-// A step budget as epochs: each has the same number of whole batches.
-function settingsOf({ steps = 300, epochs, backend }: DemoOptions): Record<string, unknown> {
+async function launch(
+  { client, options, launched, stopping }: Run,
+  { name, digest }: { name: string; digest: string },
+): Promise<string> {
+  if (stopping) throw wasStopped();
+  const body = {
+    snapshot: digest,
+    target: 'local',
+    seed: options.seed,
+    settings: settingsOf(options),
+    reason: `demo: ${name}`,
+  };
+  const launching = client.create<Job>('/v1/jobs', body).then(({ id }) => id);
+  launched.push(launching);
+  return await launching;
+}
+
+/** A step budget as epochs: each has the same number of whole batches. */
+export function settingsOf({
+  steps = 300,
+  epochs,
+  backend,
+}: Pick<DemoOptions, 'steps' | 'epochs' | 'backend'>) {
   const stepsPerEpoch = Math.max(1, Math.round(steps / epochs));
   return {
     epochs,
@@ -164,74 +204,35 @@ function settingsOf({ steps = 300, epochs, backend }: DemoOptions): Record<strin
   };
 }
 
-async function followAll(io: Io, client: Client, ids: string[]): Promise<Job[]> {
-  const read = () => Promise.all(ids.map((id) => client.call<Job>('GET', `/v1/jobs/${id}`)));
-  const stop = stopSignal();
-  let jobs = await read();
-  const { epochs, drawsPerEpoch } = jobs[0].settings;
-  const bar = progress(io, 'training', (ids.length * epochs * drawsPerEpoch) / batchSize);
-  while (!jobs.every(hasEnded)) {
-    if (stop.asked()) await cancelAll(io, client, jobs);
-    await io.sleep(1_000);
-    jobs = await read();
-    const done = jobs.reduce((sum, job) => sum + (job.progress?.step ?? 0), 0);
-    bar.update(done, jobs.map(({ state, progress: at }) => `${state} ${at?.step ?? 0}`).join(', '));
-  }
-  bar.stop();
-  stop.end();
-  if (jobs.some(({ state }) => state === 'cancelled')) throw failure('stopped; both jobs ended');
-  return jobs;
-}
+// Nobody waits for what throws this: the demo has gone on to its end.
+const wasStopped = () => failure('the demo was stopped');
 
-// Trainers outlive the service on purpose, so whoever stops the demo must have them cancelled.
-async function cancelAll(io: Io, client: Client, jobs: Job[]): Promise<void> {
-  for (const { id, state } of jobs.filter((job) => !hasEnded(job))) {
-    if (state === 'cancelling') continue;
-    io.say(`cancelling job ${id} ...`);
-    await client.call('POST', `/v1/jobs/${id}/cancel`, { reason: 'the demo was stopped' });
-  }
-}
-
-function stopSignal(): { asked: () => boolean; end: () => void } {
-  let asked = false;
-  const hear = () => {
-    asked = true;
-  };
-  for (const signal of ['SIGINT', 'SIGTERM'] as const) process.on(signal, hear);
-  return {
-    asked: () => asked,
-    end: () => {
-      for (const signal of ['SIGINT', 'SIGTERM'] as const) process.off(signal, hear);
-    },
-  };
-}
-
-// The last link of the chain: nothing of the service's own word is used here but the stream itself.
-async function replayOffline(
-  io: Io,
-  client: Client,
-  { frozen, name, run }: { frozen: FrozenSnapshot; name: string; run: Run },
+async function prove(
+  { io, client, work, faults }: Run,
+  { name, job, digest }: { name: string; job: Job; digest: string },
 ): Promise<void> {
-  const file = join(run.work, `${name.replaceAll(' ', '-')}.json`);
-  await exportSnapshot(client, frozen.digest, file);
-  const { seed } = run.options;
-  const { drawsPerEpoch: draws } = settingsOf(run.options) as { drawsPerEpoch: number };
-  const { ledger } = replay(readDocument(file) as SnapshotFile, { seed, epoch: 0, draws });
-  const path = `/v1/snapshots/${frozen.digest}/draws?seed=${seed}&epoch=0&draws=${draws}`;
-  const response = await client.send('GET', path);
-  const said = response.headers.get('counterweight-ledger-digest');
-  if (said !== ledger)
-    throw failure(
-      `${name}: offline the first epoch's draws give ${ledger}, the service says ${said}`,
-    );
-  io.say(`${name}: digest and first epoch's draws hold offline (${file})`);
+  io.say(jobSentence(job));
+  const file = join(work, `${name.replaceAll(' ', '-')}.json`);
+  const proof = await replayOffline(client, { job, digest, file });
+  faults.push(...proof.faults.map((fault) => `${name}: ${fault}`));
+  io.say(`  replayed from the streamed snapshot: ${proof.replayed} epochs agree (${file})`);
 }
 
-async function stayOpen(io: Io, { url, token }: DemoService): Promise<void> {
+function conclude({ io, work, options, faults }: Run, report: DemoReport): boolean {
+  io.say('');
+  io.out(reportText(report));
+  io.say(
+    'Draws are weighted, the loss is corrected: the objective is the same in both. At so small a budget',
+  );
+  io.say('neither promises a higher Dice; trainer/demo/README.md says what to expect.');
+  for (const fault of faults) io.say(fault);
+  if (options.json !== undefined)
+    writeFileSync(options.json, `${JSON.stringify(report, null, 2)}\n`);
+  io.say(`\nsnapshots, checkpoints and logs of this demo: ${work}`);
+  return allProven(report, options.epochs) && faults.length === 0;
+}
+
+function sayOpen(io: Io, { url, token }: DemoService): void {
   io.say(`\nThe service stays open at ${url} (reference ${url}/docs); Ctrl-C ends it.`);
-  io.say(`  export CW_API=${url} CW_TOKEN=${token}`);
-  await new Promise<void>((done) => {
-    process.once('SIGINT', () => done());
-    process.once('SIGTERM', () => done());
-  });
+  io.say(`  export CW_API=${url} CW_TOKEN=${token}     lets every other command talk to it`);
 }

@@ -1,7 +1,7 @@
 // What the demo says at its end: the table for people, the document for machines.
 
+import type { Job } from '../../api/contract/jobs.ts';
 import { percent, table } from '../commands/io.ts';
-import type { Job } from '../commands/watch.ts';
 
 type Dice = Record<string, number | null>;
 

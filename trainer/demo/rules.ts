@@ -22,6 +22,13 @@ export function weightedRules(lines: CaseLine[]): Rules {
   };
 }
 
+/** Terms as people read them, a line each. */
+export function rulesText(rules: Rules): string {
+  const { terms = [] } = (rules.sampling ?? {}) as { terms?: Record<string, unknown>[] };
+  if (terms.length === 0) return 'no terms: every case is drawn alike';
+  return terms.map(({ name, ...term }) => `${name}: ${JSON.stringify(term)}`).join('\n');
+}
+
 const labelSets = (lines: CaseLine[]) =>
   new Set(lines.map(({ attributes }) => [...(attributes.labels as string[])].sort().join('+')))
     .size;

@@ -1,5 +1,6 @@
 // The service as a child process of the demo, on a free port of the loopback address, with data of
-// its own. The demo talks to it over HTTP only, as any lab tool would.
+// its own. The demo talks to it over HTTP only, as any lab tool would. Ctrl-C must not reach it
+// before the demo has cancelled its jobs, so it stands in a process group of its own.
 
 import { type ChildProcess, spawn } from 'node:child_process';
 import { randomBytes } from 'node:crypto';
@@ -12,6 +13,7 @@ const root = fileURLToPath(new URL('../..', import.meta.url));
 export type DemoService = {
   url: string;
   token: string;
+  dataDir: string;
   pid: number;
   /** Ends the service; SIGTERM lets it close its database, SIGKILL is a crash. */
   stop: (signal?: 'SIGTERM' | 'SIGKILL') => Promise<void>;
@@ -27,7 +29,6 @@ export async function startService(options: {
   const token = `cw_demo_${randomBytes(18).toString('hex')}`;
   const child = spawn(process.execPath, ['--import', 'tsx', 'api/node.ts'], {
     cwd: root,
-    // A group of its own: Ctrl-C reaches the demo alone, which then cancels jobs and stops this.
     detached: true,
     stdio: ['ignore', 'pipe', 'pipe'],
     env: {
@@ -48,6 +49,7 @@ export async function startService(options: {
   return {
     url,
     token,
+    dataDir: options.dataDir,
     pid: child.pid as number,
     stop: (signal = 'SIGTERM') => stopped(child, signal),
   };

@@ -105,11 +105,14 @@ const job = {
 
 describe('watch', () => {
   const path = 'GET /v1/jobs/j1';
+  const metrics = { 'GET /v1/jobs/j1/metrics': [{ body: { items: [] } }] };
+
   test('stays until the job has ended and answers only JSON on stdout', async () => {
     const ended = { ...job, state: 'succeeded' };
-    const { io, out, asked } = service({ [path]: [{ body: job }, { body: job }, { body: ended }] });
+    const states = [{ body: job }, { body: job }, { body: ended }];
+    const { io, out, asked } = service({ ...metrics, [path]: states });
     expect(await run(['watch', 'j1', '--json'], io)).toBe(0);
-    expect(asked).toHaveLength(3);
+    expect(asked.filter((one) => one === path)).toHaveLength(3);
     expect(out.map((line) => JSON.parse(line))).toEqual([ended]);
   });
 
@@ -121,7 +124,7 @@ describe('watch', () => {
   });
 
   test('exits with 5 when the time is over', async () => {
-    const { io } = service({ [path]: [{ body: job }] });
+    const { io } = service({ ...metrics, [path]: [{ body: job }] });
     expect(await run(['watch', 'j1', '--timeout', '3'], io)).toBe(5);
   });
 
