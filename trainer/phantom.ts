@@ -85,17 +85,12 @@ function phantomCase({
     uniform(0.35, 0.65) * height,
     (onLeft ? uniform(0.24, 0.32) : uniform(0.68, 0.76)) * width,
   ];
-  drawBall(image, labels, shape, {
-    ball: { centre: place(left), radius: uniform(4, 6) },
-    hollow: false,
-  });
-  if (withLesion) {
-    drawBall(image, labels, shape, {
-      ball: { centre: place(!left), radius: uniform(4.5, 6) },
-      hollow: true,
-    });
+  // Two balls in every case, so that images with and without a lesion are alike but for the hollow.
+  for (const onLeft of [left, !left]) {
+    const ball = { centre: place(onLeft), radius: uniform(4.5, 6) };
+    drawBall(image, labels, shape, { ball, hollow: withLesion && onLeft !== left });
   }
-  const noise = random.below(2) === 0 ? uniform(0.03, 0.06) : uniform(0.15, 0.22);
+  const noise = random.below(2) === 0 ? uniform(0.02, 0.04) : uniform(0.08, 0.12);
   const slope = uniform(-0.3, 0.3);
   for (let k = 0; k < image.length; k++) {
     const shade = slope * ((k % width) / width - 0.5);
