@@ -44,5 +44,10 @@ export async function run(args: string[], io: Io): Promise<number> {
 }
 
 if (import.meta.filename === process.argv[1] || process.argv[1]?.endsWith('counterweight.mjs')) {
+  // A reader that has seen enough, as `| head`, is no failure.
+  process.stdout.on('error', (error: NodeJS.ErrnoException) => {
+    if (error.code === 'EPIPE') process.exit(exitCodes.done);
+    throw error;
+  });
   process.exitCode = await run(process.argv.slice(2), systemIo);
 }

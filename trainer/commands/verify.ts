@@ -161,10 +161,16 @@ export async function verifyLedger(
 async function fetchSnapshot(client: Client, digest: string): Promise<SnapshotDocument> {
   const headers = { accept: 'application/json' };
   const response = await client.send('GET', `/v1/snapshots/${digest}/cases`, { headers });
-  const document = snapshotDocumentSchema.parse(await response.json());
-  const fault = document.digest === digest ? snapshotFault(document) : 'it is another one';
-  if (fault !== null) throw failure(`snapshot ${digest} does not hold: ${fault}`);
-  return document;
+  const { data, error } = snapshotDocumentSchema.safeParse(await response.json());
+  const fault =
+    data === undefined
+      ? `${error?.issues[0].path.join('.')}: ${error?.issues[0].message}`
+      : data.digest === digest
+        ? snapshotFault(data)
+        : 'it is another one';
+  if (data === undefined || fault !== null)
+    throw failure(`snapshot ${digest} does not hold: ${fault}`);
+  return data;
 }
 
 function settle(

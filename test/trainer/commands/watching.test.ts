@@ -1,0 +1,184 @@
+// Following jobs: states, losses and validations as they come, a service that is away, gates.
+
+import { describe, expect, test } from 'vitest';
+import type { Job } from '../../../api/contract/jobs.ts';
+import { run } from '../../../trainer/cli.ts';
+import { type Client, createClient, type Failure } from '../../../trainer/client.ts';
+import { gateFault, gateOf } from '../../../trainer/commands/gate.ts';
+import { type Io, systemIo } from '../../../trainer/commands/io.ts';
+import { followJobs } from '../../../trainer/commands/watch.ts';
+
+const job = (id: string, changes: object = {}) =>
+  ({
+    id,
+    state: 'running',
+    reason: null,
+    progress: { step: 0, steps: 20 },
+    settings: { epochs: 2, drawsPerEpoch: 20, batchSize: 2 },
+    verifiedDraws: { verified: 0, partial: 0, mismatch: 0 },
+    summary: null,
+    ...changes,
+  }) as unknown as Job;
+
+/** A service whose jobs move on by one state at each read; null is no answer. */
+function watching(states: Record<string, (Job | null)[]>, metrics: object[] = []) {
+  const said: string[] = [];
+  const out: string[] = [];
+  const asked: string[] = [];
+  let points = metrics;
+  const io: Io = {
+    ...systemIo,
+    env: {},
+    terminal: false,
+    out: (line) => out.push(line),
+    say: (line) => said.push(line),
+    sleep: async () => {},
+    fetch: (async (url: string) => {
+      const { pathname, search } = new URL(url);
+      asked.push(`${pathname}${search}`);
+      const [, id, part] = /^\/v1\/jobs\/([^/]+)(\/metrics)?$/.exec(pathname) ?? [];
+      if (part !== undefined) {
+        const items = points;
+        points = [];
+        return Response.json({ items });
+      }
+      const left = states[id];
+      if (left === undefined)
+        return Response.json({ status: 404, detail: `no job ${id}` }, { status: 404 });
+      const next = left.length > 1 ? left.shift() : left[0];
+      if (next === null) throw new TypeError('fetch failed');
+      return Response.json(next);
+    }) as typeof fetch,
+  };
+  const client = createClient({ api: 'http://service', token: 'x', ...io });
+  return { io, client, said, out, asked };
+}
+
+const point = (sequence: number, name: string, value: number, more: object = {}) => ({
+  sequence,
+  name,
+  value,
+  step: 10,
+  group: null,
+  class: null,
+  ...more,
+});
+
+const follow = (io: Io, client: Client, ids: string[]) =>
+  followJobs(
+    io,
+    client,
+    ids.map((id) => ({ id, name: `arm ${id}` })),
+  );
+
+describe('following', () => {
+  test('says states, progress with the newest loss, and validations over all cases', async () => {
+    const half = { progress: { step: 10, steps: 20 } };
+    const done = { state: 'succeeded', progress: { step: 20, steps: 20 } };
+    const { io, client, said } = watching(
+      { a: [job('a', { state: 'queued' }), job('a', half), job('a', done)] },
+      [
+        point(1, 'loss', 0.75),
+        point(2, 'loss', 0.5),
+        point(3, 'diceMean', 0.8125),
+        point(4, 'diceMean', 0.1, { group: 'site=B' }),
+      ],
+    );
+    const [ended] = await follow(io, client, ['a']);
+    expect(ended.state).toBe('succeeded');
+    expect(said).toEqual([
+      'arm a: running',
+      'arm a: validated after step 10, mean Dice 0.813',
+      'arm a: 10 of 20 running, loss 0.500',
+      'arm a: succeeded',
+      'arm a: 20 of 20 succeeded, loss 0.500',
+    ]);
+  });
+
+  test('of two jobs goes on until both have ended, and asks no more for the first', async () => {
+    const ended = job('a', { state: 'failed' });
+    const { io, client, asked } = watching({
+      a: [job('a'), ended],
+      b: [job('b'), job('b'), job('b', { state: 'succeeded' })],
+    });
+    const states = (await follow(io, client, ['a', 'b'])).map(({ state }) => state);
+    expect(states).toEqual(['failed', 'succeeded']);
+    expect(asked.filter((path) => path === '/v1/jobs/a')).toHaveLength(2);
+  });
+
+  test('reads each metric once', async () => {
+    const { io, client, asked } = watching(
+      { a: [job('a'), job('a'), job('a'), job('a', { state: 'succeeded' })] },
+      [point(41, 'loss', 1)],
+    );
+    await follow(io, client, ['a']);
+    const after = asked.flatMap((path) => /after=(\d+)/.exec(path)?.[1] ?? []);
+    expect(after).toEqual(['0', '41', '41']);
+  });
+
+  test('says it when draws are not the planned ones', async () => {
+    const verifiedDraws = { verified: 0, partial: 0, mismatch: 1 };
+    const states = [job('a'), job('a', { verifiedDraws }), job('a', { state: 'failed' })];
+    const { io, client, said } = watching({ a: states });
+    await follow(io, client, ['a']);
+    expect(said).toContain("arm a: an epoch's draws are not the planned ones");
+  });
+
+  test('waits for a service that is away, and says so once', async () => {
+    const away = Array.from({ length: 12 }, () => null);
+    const { io, client, said } = watching({
+      a: [job('a'), ...away, job('a', { state: 'succeeded' })],
+    });
+    const [ended] = await follow(io, client, ['a']);
+    expect(ended.state).toBe('succeeded');
+    expect(said).toEqual(['no word from http://service; waiting for it', 'arm a: succeeded']);
+  });
+
+  test('gives up on a service that stays away, and says how to go on', async () => {
+    const { io, client } = watching({ a: [job('a'), null] });
+    await expect(follow(io, client, ['a'])).rejects.toThrow('counterweight watch a');
+  });
+
+  test('of a job that does not exist is refused', async () => {
+    const { io, client } = watching({});
+    const error = (await follow(io, client, ['a']).catch((one) => one)) as Failure;
+    expect([error.exitCode, error.message]).toEqual([3, 'no job a']);
+  });
+});
+
+describe('a gate', () => {
+  const dice = { organ: 0.9, lesion: null, mean: 0.8 };
+  const done = job('a', { state: 'succeeded', summary: { dice } });
+
+  test.each([
+    ['dice.mean=0.8', null],
+    ['dice.organ=0.95', 'gate not met: dice.organ is 0.9000, under 0.95'],
+    ['dice.lesion=0.1', 'gate not met: dice.lesion could not be measured, no case has the class'],
+    [
+      'dice.liver=0',
+      'gate not met: the job has no figure dice.liver; it has dice.organ, dice.lesion, dice.mean',
+    ],
+  ])('%s says %s', (text, fault) => {
+    expect(gateFault(done, gateOf(text, [])[0])).toBe(fault);
+  });
+
+  test.each([
+    ['dice.mean=0.8', 0],
+    ['dice.mean=0.81', 4],
+  ])('%s lets watch exit with %i', async (text, exitCode) => {
+    const { io, out } = watching({ a: [done] });
+    expect(await run(['watch', 'a', '--gate', text, '--json'], io)).toBe(exitCode);
+    expect(out).toEqual([JSON.stringify(done)]);
+  });
+
+  test.each(['dice.mean', 'dice.mean=', '=1', 'dice.mean=x'])('"%s" is no gate', async (text) => {
+    const { io, said } = watching({ a: [done] });
+    expect(await run(['watch', 'a', '--gate', text], io)).toBe(2);
+    expect(said.join('\n')).toContain('dice.mean=0.8');
+  });
+
+  test('does not hide that the job failed', async () => {
+    const { io } = watching({ a: [job('a', { state: 'failed' })] });
+    expect(await run(['watch', 'a', '--gate', 'dice.mean=0'], io)).toBe(1);
+  });
+});
