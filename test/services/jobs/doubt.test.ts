@@ -93,6 +93,22 @@ describe('an engine that is away', () => {
     expect((await api.read(stuck.id)).state).toBe('cancelling');
   });
 
+  test('for one that is not submitted yet does not stop the others', async () => {
+    api.launcher.trouble.find = away;
+    await api.launch();
+    const fine = await api.launch();
+    api.launcher.trouble = {};
+    api.moveClock(31_000);
+    await api.tick();
+    api.launcher.trouble.find = away;
+    await api.launch();
+    api.moveClock(31_000);
+    const key = api.keyOf(fine.id);
+    api.launcher.observe(key, exited(7));
+    await api.tick();
+    expect((await api.read(fine.id)).state).toBe('failed');
+  });
+
   test('is named in the observation until it is back', async () => {
     const { id } = await running();
     api.launcher.trouble.poll = away;
