@@ -8,20 +8,39 @@ export function encodeCursor(key: string | number): string {
   return base64.replaceAll('+', '-').replaceAll('/', '_').replaceAll('=', '');
 }
 
+const notMadeHere = (cause?: unknown) =>
+  new ProblemError(
+    'invalid-request',
+    'The cursor was not made here: pass nextCursor of the page before as it is.',
+    { cause },
+  );
+
 export function decodeCursor(cursor: string | undefined): string | undefined {
   if (cursor === undefined) return undefined;
+  const key = decoded(cursor);
+  // No key has a zero character, and Postgres takes none in a text.
+  if (key.includes('\0')) throw notMadeHere();
+  return key;
+}
+
+function decoded(cursor: string): string {
   try {
     const binary = atob(cursor.replaceAll('-', '+').replaceAll('_', '/'));
     return new TextDecoder('utf-8', { fatal: true }).decode(
       Uint8Array.from(binary, (character) => character.charCodeAt(0)),
     );
   } catch (cause) {
-    throw new ProblemError(
-      'invalid-request',
-      'The cursor was not made here: pass nextCursor of the page before as it is.',
-      { cause },
-    );
+    throw notMadeHere(cause);
   }
+}
+
+/** The cursor of a list that is ordered by a number from 0 that a column of 32 bits holds. */
+export function decodeNumberCursor(cursor: string | undefined): number | undefined {
+  const key = decodeCursor(cursor);
+  if (key === undefined) return undefined;
+  const number = Number(key);
+  if (!/^\d+$/.test(key) || number > 2 ** 31 - 1) throw notMadeHere();
+  return number;
 }
 
 /** One page of a list that was read with one item more than the limit. */

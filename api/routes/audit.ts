@@ -4,7 +4,7 @@ import { createRoute, z } from '@hono/zod-openapi';
 import { auditEntrySchema, auditExportLineSchema, auditQuerySchema } from '../contract/audit.ts';
 import { listSchema } from '../contract/shared.ts';
 import type { Deps } from '../deps.ts';
-import { decodeCursor, page } from '../http/paging.ts';
+import { decodeNumberCursor, page } from '../http/paging.ts';
 import { json, problems } from '../http/responses.ts';
 import { router } from '../http/router.ts';
 import { ndjson } from '../http/streams.ts';
@@ -33,7 +33,7 @@ export function auditRoutes(deps: Deps) {
       }),
       async (c) => {
         const { limit, cursor, from, to, ...filter } = c.req.valid('query');
-        const after = Number(decodeCursor(cursor) ?? 0);
+        const after = decodeNumberCursor(cursor) ?? 0;
         const query = { ...filter, from: instant(from), to: instant(to), after, limit: limit + 1 };
         const items = await pageOfAudit(deps, c.get('actor'), query);
         return c.json(page(items, { limit, keyOf: (item) => item.sequence, show: (i) => i }), 200);

@@ -14,7 +14,7 @@ import {
 } from '../contract/jobs.ts';
 import { listQuerySchema, listSchema } from '../contract/shared.ts';
 import type { Deps } from '../deps.ts';
-import { decodeCursor, page } from '../http/paging.ts';
+import { decodeCursor, decodeNumberCursor, page } from '../http/paging.ts';
 import { json, jsonBody, problems } from '../http/responses.ts';
 import { router } from '../http/router.ts';
 import { cancelJob } from '../services/jobs/cancel.ts';
@@ -36,12 +36,6 @@ const idParam = z.object({ id: z.string() });
 const optionalAction = { content: { 'application/json': { schema: jobActionSchema } } };
 
 type Routes = ReturnType<typeof router>;
-
-// Both count sequences: "after" is for those who follow, the cursor for those who page.
-function reached(cursor: string | undefined, after: number): number {
-  const sequence = Number(decodeCursor(cursor) ?? after);
-  return Number.isSafeInteger(sequence) && sequence >= 0 ? sequence : after;
-}
 
 export function jobRoutes(deps: Deps) {
   const routes = router();
@@ -151,7 +145,8 @@ function watchRoutes(deps: Deps, routes: Routes): void {
     }),
     async (c) => {
       const { cursor, ...query } = c.req.valid('query');
-      const after = reached(cursor, query.after);
+      // Both count sequences: "after" is for those who follow, the cursor for those who page.
+      const after = decodeNumberCursor(cursor) ?? query.after;
       const input = { ...c.req.valid('param'), ...query, after, limit: query.limit + 1 };
       const items = await jobMetrics(deps, c.get('actor'), input);
       const answer = page(items, { limit: query.limit, keyOf: (i) => i.sequence, show: (i) => i });
@@ -169,7 +164,8 @@ function watchRoutes(deps: Deps, routes: Routes): void {
     }),
     async (c) => {
       const { limit, cursor, ...query } = c.req.valid('query');
-      const input = { ...c.req.valid('param'), limit, after: reached(cursor, query.after) };
+      const after = decodeNumberCursor(cursor) ?? query.after;
+      const input = { ...c.req.valid('param'), limit, after };
       if (c.req.header('accept')?.includes('text/event-stream')) {
         return (await eventStream(c, deps, input)) as never;
       }

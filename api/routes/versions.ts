@@ -4,7 +4,7 @@ import { createRoute, z } from '@hono/zod-openapi';
 import { listQuerySchema, listSchema } from '../contract/shared.ts';
 import { commitVersionSchema, openVersionSchema, versionSchema } from '../contract/versions.ts';
 import type { Deps } from '../deps.ts';
-import { decodeCursor, page } from '../http/paging.ts';
+import { decodeNumberCursor, page } from '../http/paging.ts';
 import { json, jsonBody, problems } from '../http/responses.ts';
 import { router } from '../http/router.ts';
 import {
@@ -51,10 +51,9 @@ function listRoutes(deps: Deps) {
       }),
       async (c) => {
         const { limit, cursor } = c.req.valid('query');
-        const before = decodeCursor(cursor);
         const items = await pageOfVersions(deps, c.get('actor'), {
           ...c.req.valid('param'),
-          before: before === undefined ? undefined : Number(before),
+          before: decodeNumberCursor(cursor),
           limit: limit + 1,
         });
         return c.json(page(items, { limit, keyOf: (item) => item.number, show: (i) => i }), 200);
