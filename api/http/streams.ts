@@ -66,19 +66,20 @@ export async function* numberedLines(
   for await (const chunk of chunks) {
     const parts = (rest + decoded(decoder, chunk, line)).split('\n');
     rest = parts.pop() ?? '';
-    if (rest.length > uploadLimits.lineBytes) {
-      throw new ProblemError(
-        'too-large',
-        `Line ${line + parts.length + 1} is over ${uploadLimits.lineBytes} characters.`,
-      );
-    }
     for (const text of parts) {
       line++;
+      refuseLong(line, text);
       if (text.trim() !== '') yield { line, text };
     }
+    refuseLong(line + 1, rest);
   }
   rest += decoded(decoder, undefined, line);
   if (rest.trim() !== '') yield { line: line + 1, text: rest };
+}
+
+function refuseLong(line: number, text: string): void {
+  if (text.length <= uploadLimits.lineBytes) return;
+  throw new ProblemError('too-large', `Line ${line} is over ${uploadLimits.lineBytes} characters.`);
 }
 
 function decoded(decoder: TextDecoder, chunk: Uint8Array | undefined, line: number): string {
