@@ -39,8 +39,8 @@ type Run = {
   data: string;
   work: string;
   options: DemoOptions;
-  /** Ids of the jobs launched so far, or still on their way: what a stop has to cancel. */
-  launched: Promise<string>[];
+  /** Launches so far, the last one perhaps still on its way: a stop must wait for it. */
+  launching: Promise<string>[];
   stopping: boolean;
   faults: string[];
 };
@@ -65,7 +65,16 @@ export async function runDemo(
       fetch: io.fetch,
       sleep: io.sleep,
     });
-    const run: Run = { io, client, data, work, options, launched: [], stopping: false, faults: [] };
+    const run: Run = {
+      io,
+      client,
+      data,
+      work,
+      options,
+      launching: [],
+      stopping: false,
+      faults: [],
+    };
     try {
       const trained = await unlessStopped(stop, trainBoth(run));
       if (trained === stopped) return 'stopped';
@@ -79,7 +88,7 @@ export async function runDemo(
     } finally {
       run.stopping = true;
       io.say('ending the service ...');
-      await endAll({ client, service, jobs: run.launched }, io);
+      await endAll({ client, service, launching: run.launching }, io);
     }
   } finally {
     stop.forget();
@@ -171,7 +180,7 @@ async function freeze(
 }
 
 async function launch(
-  { client, options, launched, stopping }: Run,
+  { client, options, launching, stopping }: Run,
   { name, digest }: { name: string; digest: string },
 ): Promise<string> {
   if (stopping) throw wasStopped();
@@ -182,9 +191,9 @@ async function launch(
     settings: settingsOf(options),
     reason: `demo: ${name}`,
   };
-  const launching = client.create<Job>('/v1/jobs', body).then(({ id }) => id);
-  launched.push(launching);
-  return await launching;
+  const id = client.create<Job>('/v1/jobs', body).then((job) => job.id);
+  launching.push(id);
+  return await id;
 }
 
 /** A step budget as epochs: each has the same number of whole batches. */

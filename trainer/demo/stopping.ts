@@ -1,5 +1,5 @@
-// Ctrl-C at any moment: the demo stops where it is, cancels the jobs that it launched, waits until
-// their trainers have ended, and only then ends the service. Nothing of it stays behind.
+// Ctrl-C at any moment: the demo stops where it is, cancels every job of its service (others may
+// have launched some there), waits for their trainers, and only then ends the service.
 
 import type { Client } from '../client.ts';
 import { hasEnded, type Job } from '../commands/watch.ts';
@@ -40,22 +40,35 @@ export async function unlessStopped<Result>(
 
 const mostWaits = 60;
 
-/** Cancels what has not ended, waits for the trainers, then ends the service. */
+/** Once launches have settled: cancels what runs, waits for the trainers, ends the service. */
 export async function endAll(
-  { client, service, jobs }: { client: Client; service: DemoService; jobs: Promise<string>[] },
+  {
+    client,
+    service,
+    launching,
+  }: { client: Client; service: DemoService; launching: Promise<string>[] },
   around: { say: (line: string) => void; sleep: (milliseconds: number) => Promise<void> },
 ): Promise<void> {
-  for (const job of await Promise.allSettled(jobs)) {
-    if (job.status === 'rejected') continue;
-    const id = job.value;
-    try {
-      await endJob(client, id, around.sleep);
-    } catch (cause) {
-      around.say(`job ${id} could not be cancelled: ${(cause as Error).message}`);
-      around.say(`  its trainer may go on; its process is named below ${service.dataDir}/launches`);
-    }
+  await Promise.allSettled(launching);
+  for (const cause of await endJobs(client, around.sleep)) {
+    around.say(`jobs could not be cancelled: ${cause}`);
+    around.say(`  trainers may go on; their processes are named in ${service.dataDir}/launches`);
   }
   await service.stop();
+}
+
+async function endJobs(
+  client: Client,
+  sleep: (milliseconds: number) => Promise<void>,
+): Promise<string[]> {
+  try {
+    const { items } = await client.call<{ items: Job[] }>('GET', '/v1/jobs?limit=500');
+    const running = items.filter((job) => !hasEnded(job));
+    const ends = await Promise.allSettled(running.map(({ id }) => endJob(client, id, sleep)));
+    return ends.flatMap((end) => (end.status === 'rejected' ? [end.reason.message] : []));
+  } catch (cause) {
+    return [(cause as Error).message];
+  }
 }
 
 async function endJob(
@@ -64,12 +77,16 @@ async function endJob(
   sleep: (milliseconds: number) => Promise<void>,
 ): Promise<void> {
   const path = `/v1/jobs/${id}`;
-  let job = await client.call<Job>('GET', path);
-  if (hasEnded(job)) return;
-  await client.call('POST', `${path}/cancel`, { reason: 'the demo was stopped' });
-  for (let waits = 0; !hasEnded(job); waits++) {
-    if (waits === mostWaits) throw new Error(`it still is ${job.state} after ${waits} seconds`);
+  const cancelled = client.call('POST', `${path}/cancel`, { reason: 'the demo was stopped' });
+  const refusal = await cancelled.then(
+    () => null,
+    (error: Error) => error,
+  );
+  for (let waits = 0; waits < mostWaits; waits++) {
+    const job = await client.call<Job>('GET', path);
+    if (hasEnded(job)) return; // perhaps by itself, and then cancelling was refused
+    if (refusal !== null) throw refusal;
     await sleep(1_000);
-    job = await client.call<Job>('GET', path);
   }
+  throw new Error(`job ${id} does not end after ${mostWaits} seconds`);
 }

@@ -5,23 +5,33 @@ import { describe, expect, test } from 'vitest';
 import { createClient } from '../../../trainer/client.ts';
 import { endAll, stopped, stopRequest, unlessStopped } from '../../../trainer/demo/stopping.ts';
 
-/** A service whose jobs take some reads to end once cancelled; `done` is in order of time. */
-function demoWith(reads: Record<string, string[]>) {
+type Answers = { jobs: Record<string, string[]>; refuses?: string; silent?: boolean };
+
+/** A service whose jobs move on by one state at each read; `done` is in order of time. */
+function demoWith({ jobs, refuses, silent = false }: Answers) {
   const done: string[] = [];
   const said: string[] = [];
   const io = {
     say: (line: string) => said.push(line),
     sleep: async () => {},
-    fetch: (async (url: string, { method }: RequestInit) => {
-      const [, id, cancel] = /\/v1\/jobs\/([^/]+)(\/cancel)?$/.exec(new URL(url).pathname) ?? [];
+    fetch: (async (url: string) => {
+      if (silent) throw new TypeError('fetch failed');
+      const { pathname } = new URL(url);
+      if (pathname === '/v1/jobs') {
+        const items = Object.entries(jobs).map(([id, [state]]) => ({ id, state }));
+        return Response.json({ items });
+      }
+      const [, id, cancel] = /^\/v1\/jobs\/([^/]+)(\/cancel)?$/.exec(pathname) ?? [];
       if (cancel !== undefined) {
         done.push(`cancel ${id}`);
-        return Response.json({ id, state: 'cancelling' });
+        if (id === refuses) {
+          jobs[id].shift();
+          return Response.json({ status: 409, detail: 'it has ended already' }, { status: 409 });
+        }
       }
-      const states = reads[id];
-      if (states === undefined) throw new TypeError('fetch failed');
-      const state = states.length > 1 ? states.shift() : states[0];
-      done.push(`${method} ${id} ${state}`);
+      const states = jobs[id];
+      const state = states.length > 1 ? states.splice(0, 1)[0] : states[0];
+      if (cancel === undefined) done.push(`${id} is ${state}`);
       return Response.json({ id, state });
     }) as typeof fetch,
   };
@@ -35,29 +45,22 @@ function demoWith(reads: Record<string, string[]>) {
       done.push('service ended');
     },
   };
-  const end = async (jobs: Promise<string>[]) => await endAll({ client, service, jobs }, io);
-  return { done, said, end };
+  const end = async (launching: Promise<string>[] = []) =>
+    await endAll({ client, service, launching }, io);
+  return { jobs, done, said, end };
 }
 
 describe('ending', () => {
-  test('cancels what runs, leaves what has ended, and ends the service last', async () => {
+  test('cancels what runs, also what others launched, and ends the service last', async () => {
     const { done, end } = demoWith({
-      a: ['succeeded'],
-      b: ['running', 'cancelling', 'cancelled'],
+      jobs: { a: ['succeeded'], b: ['running', 'cancelling', 'cancelled'] },
     });
-    await end([Promise.resolve('a'), Promise.resolve('b')]);
-    expect(done).toEqual([
-      'GET a succeeded',
-      'GET b running',
-      'cancel b',
-      'GET b cancelling',
-      'GET b cancelled',
-      'service ended',
-    ]);
+    await end();
+    expect(done).toEqual(['cancel b', 'b is cancelling', 'b is cancelled', 'service ended']);
   });
 
   test('waits for a launch that is on its way, and cancels that job too', async () => {
-    const { done, end } = demoWith({ a: ['running', 'cancelled'] });
+    const { jobs, done, end } = demoWith({ jobs: {} });
     let launched: (id: string) => void = () => {};
     const ending = end([
       new Promise((resolve) => {
@@ -65,27 +68,35 @@ describe('ending', () => {
       }),
     ]);
     expect(done).toEqual([]);
-    launched('a');
+    jobs.late = ['running', 'cancelled'];
+    launched('late');
     await ending;
-    expect(done).toContain('cancel a');
+    expect(done).toEqual(['cancel late', 'late is cancelled', 'service ended']);
   });
 
-  test('ends the service although a launch failed or a job cannot be asked', async () => {
-    const { done, said, end } = demoWith({ b: ['running', 'cancelled'] });
-    await end([
-      Promise.reject(new Error('refused')),
-      Promise.resolve('gone'),
-      Promise.resolve('b'),
-    ]);
-    expect(done.slice(-2)).toEqual(['GET b cancelled', 'service ended']);
-    expect(said.join('\n')).toMatch(/job gone could not be cancelled.*\n.*\/demo\/service/);
-  });
-
-  test('gives up on a job that never ends, and says where its process is named', async () => {
-    const { done, said, end } = demoWith({ a: ['running'] });
-    await end([Promise.resolve('a')]);
+  test('takes no offence at a job that ended in the meantime', async () => {
+    const { done, said, end } = demoWith({ jobs: { a: ['running', 'succeeded'] }, refuses: 'a' });
+    // The list says running; the refused cancel finds it ended.
+    await end([Promise.reject(new Error('a launch was refused'))]);
     expect(done.at(-1)).toBe('service ended');
-    expect(said.join('\n')).toContain('still is running');
+    expect(said).toEqual([]);
+  });
+
+  test('ends the service although no job can be asked, and says where processes are', async () => {
+    const { done, said, end } = demoWith({ jobs: {}, silent: true });
+    await end();
+    expect(done).toEqual(['service ended']);
+    expect(said.join('\n')).toMatch(/could not be cancelled.*\n.*\/demo\/service\/launches/);
+  });
+
+  test('gives up on a job that never ends, not on the other one', async () => {
+    const { done, said, end } = demoWith({
+      jobs: { a: ['running'], b: ['running', ...Array(20).fill('cancelling'), 'cancelled'] },
+    });
+    await end();
+    expect(done).toContain('b is cancelled');
+    expect(done.at(-1)).toBe('service ended');
+    expect(said.join('\n')).toContain('job a does not end after 60 seconds');
   });
 });
 
