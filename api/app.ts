@@ -11,6 +11,7 @@ import { idempotent } from './http/idempotency.ts';
 import { unmatched } from './http/methods.ts';
 import { problemAnswer } from './http/problem.ts';
 import { router } from './http/router.ts';
+import { storableBody, storableUrl } from './http/texts.ts';
 import { auditRoutes } from './routes/audit.ts';
 import { caseRoutes } from './routes/cases.ts';
 import { datasetRoutes } from './routes/datasets.ts';
@@ -30,6 +31,7 @@ export function createApp(deps: Deps): OpenAPIHono<Env> {
   app.onError((error, c) => problemAnswer(c, error, deps.log));
   app.notFound((c) => problemAnswer(c, unmatched(c, app), deps.log));
   app.use('*', requestId());
+  app.use('*', storableUrl);
 
   app.route('/', systemRoutes(deps));
   app.get('/openapi.json', (c) => c.json(openApiDocument(app, deps.version)));
@@ -40,6 +42,7 @@ export function createApp(deps: Deps): OpenAPIHono<Env> {
     '/v1/*',
     authenticated((token) => actorOfToken(deps, token)),
   );
+  app.use('/v1/*', storableBody);
   app.use('/v1/*', idempotent(answerKeeper(deps)));
   app.route('/', datasetRoutes(deps));
   app.route('/', versionRoutes(deps));

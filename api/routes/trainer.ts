@@ -19,6 +19,7 @@ import { acceptedFormat } from '../http/negotiation.ts';
 import { json, jsonBody, problems } from '../http/responses.ts';
 import { router } from '../http/router.ts';
 import { ndjson } from '../http/streams.ts';
+import { storableBody } from '../http/texts.ts';
 import { readTrainerCases, readTrainerJob, readTrainerSnapshot } from '../services/trainer/read.ts';
 import { acceptFinish, acceptReport } from '../services/trainer/report.ts';
 import { trainerSession } from '../services/trainer/session.ts';
@@ -36,6 +37,7 @@ export function trainerRoutes(deps: Deps) {
     await next();
   });
   routes.use('/v1/trainer/*', bodyLimit({ maxSize: reportLimits.bytes, onError: tooLarge }));
+  routes.use('/v1/trainer/*', storableBody);
   readingRoutes(deps, routes, session);
   reportingRoutes(deps, routes, session);
   return routes;

@@ -18,7 +18,14 @@ import { datasetParam } from './datasets.ts';
 
 const tags = ['versions'];
 const path = '/v1/datasets/{dataset}/versions';
-export const versionParam = datasetParam.extend({ n: z.coerce.number().int().min(1) });
+/** A version's number, as a column of 32 bits holds it. */
+const versionNumberSchema = z.coerce
+  .number()
+  .int()
+  .min(1)
+  .max(2 ** 31 - 1);
+
+export const versionParam = datasetParam.extend({ n: versionNumberSchema });
 
 export function versionRoutes(deps: Deps) {
   return listRoutes(deps).route('/', oneVersionRoutes(deps));
