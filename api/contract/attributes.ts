@@ -2,6 +2,7 @@
 // plain code, not zod: it runs a million times per upload.
 
 import { z } from 'zod';
+import { isStorableText } from './shared.ts';
 
 const reserved = new Set(
   'true false null in as break const continue else for function if import let loop package namespace return var void while'.split(
@@ -76,7 +77,7 @@ function valueFault(value: unknown, type: AttributeSchema['type']): string | nul
       return Number.isFinite(value) ? null : 'must be finite; leave an unknown value out';
     case 'string':
       if (typeof value !== 'string') return 'must be a string';
-      return value.length <= maxText ? null : `must have at most ${maxText} characters`;
+      return textFault(value);
     case 'boolean':
       return typeof value === 'boolean' ? null : 'must be true or false';
     case 'labels':
@@ -84,9 +85,18 @@ function valueFault(value: unknown, type: AttributeSchema['type']): string | nul
   }
 }
 
+function textFault(text: string): string | null {
+  if (text.length > maxText) return `must have at most ${maxText} characters`;
+  return isStorableText(text) ? null : 'holds a zero character or half of a surrogate pair';
+}
+
 function labelsFault(value: unknown): string | null {
   if (!Array.isArray(value) || value.some((label) => typeof label !== 'string')) {
     return 'must be a list of label names';
+  }
+  for (const label of value) {
+    const fault = textFault(label);
+    if (fault !== null) return fault;
   }
   return new Set(value).size === value.length ? null : 'names a label twice';
 }

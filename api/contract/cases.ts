@@ -2,12 +2,13 @@
 // paths, digests and measured attributes do.
 
 import { z } from 'zod';
+import { isStorableText } from './shared.ts';
 
 /** Limits of one upload part, decompressed. */
 export const uploadLimits = { partBytes: 64 * 1024 * 1024, lineBytes: 1024 * 1024, faults: 100 };
 
 export const caseFileSchema = z.object({
-  path: z.string().min(1).max(1000),
+  path: z.string().min(1).max(1000).refine(isStorableText, 'the path cannot be stored'),
   sha256: z.string().regex(/^(sha256:)?[0-9a-f]{64}$/),
 });
 export type CaseFile = z.infer<typeof caseFileSchema>;

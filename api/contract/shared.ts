@@ -2,6 +2,14 @@
 
 import { z } from 'zod';
 
+const unstorable = /\0|\p{Surrogate}/u;
+
+/** False for a text with a zero character or half of a surrogate pair: no Postgres text is so. */
+export const isStorableText = (text: string) => !unstorable.test(text);
+
+/** The largest number that a Postgres column of 32 bits holds. */
+export const largestInteger = 2 ** 31 - 1;
+
 export const nameSchema = z
   .string()
   .regex(

@@ -2,7 +2,7 @@
 
 import { z } from 'zod';
 import { ruleDocumentSchema } from './rule-sets.ts';
-import { digestSchema, foldSchema, reasonSchema } from './shared.ts';
+import { digestSchema, foldSchema, largestInteger, reasonSchema } from './shared.ts';
 
 export const snapshotHeaderSchema = z
   .object({
@@ -58,7 +58,7 @@ export type ExcludedCase = z.infer<typeof excludedCaseSchema>;
 
 export const whatIfSchema = z
   .strictObject({
-    version: z.int().min(1),
+    version: z.int().min(1).max(largestInteger),
     split: z.string(),
     fold: foldSchema,
     rules: ruleDocumentSchema.optional(),
@@ -79,7 +79,7 @@ export const whatIfAnswerSchema = z.object({
 
 export const freezeSchema = z
   .strictObject({
-    version: z.int().min(1),
+    version: z.int().min(1).max(largestInteger),
     split: z.string(),
     fold: foldSchema,
     ruleSet: z.string(),

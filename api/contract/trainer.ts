@@ -4,10 +4,10 @@
 import { z } from 'zod';
 import { channelsSchema, labelsSchema } from './datasets.ts';
 import { monitorsSchema, settingsSchema } from './settings.ts';
-import { digestSchema } from './shared.ts';
+import { digestSchema, largestInteger } from './shared.ts';
 import { snapshotHeaderSchema } from './snapshots.ts';
 
-const wholeNumber = z.int().min(0);
+const wholeNumber = z.int().min(0).max(largestInteger);
 const caseId = z.string().min(1).max(200);
 const hex64 = z.string().regex(/^[0-9a-f]{64}$/);
 const units = z.string().regex(/^(0|[1-9][0-9]{0,15})$/);
@@ -95,7 +95,7 @@ export const ledgerRangeSchema = z.strictObject({
   epoch: wholeNumber,
   snapshot: digestSchema,
   from: wholeNumber,
-  draws: z.int().min(1),
+  draws: z.int().min(1).max(largestInteger),
   digest: digestSchema,
 });
 
@@ -103,7 +103,7 @@ export const ledgerRangeSchema = z.strictObject({
 export const caseLossSchema = z.strictObject({
   id: caseId,
   loss: z.number(),
-  seen: z.int().min(1),
+  seen: z.int().min(1).max(largestInteger),
 });
 
 /** What one report may hold at most. */
@@ -142,7 +142,7 @@ export const artifactSchema = z.strictObject({
   name: z.string().min(1).max(200),
   path: z.string().min(1).max(1000),
   sha256: hex64,
-  bytes: wholeNumber,
+  bytes: z.int().min(0),
 });
 
 /** Body of `POST /v1/trainer/finish`. */

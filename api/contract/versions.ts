@@ -1,10 +1,10 @@
 // Dataset versions: a draft takes cases and splits; committed, it never changes again.
 
 import { z } from 'zod';
-import { reasonSchema } from './shared.ts';
+import { largestInteger, reasonSchema } from './shared.ts';
 
 export const openVersionSchema = z
-  .strictObject({ base: z.int().min(1).optional(), reason: reasonSchema })
+  .strictObject({ base: z.int().min(1).max(largestInteger).optional(), reason: reasonSchema })
   .meta({ id: 'OpenVersion' });
 export type OpenVersion = z.infer<typeof openVersionSchema>;
 

@@ -1,5 +1,6 @@
 // Cursors: the last item's key, base64url, so that a client cannot mistake it for a number.
 
+import { largestInteger } from '../contract/shared.ts';
 import { ProblemError } from '../errors.ts';
 
 export function encodeCursor(key: string | number): string {
@@ -39,7 +40,7 @@ export function decodeNumberCursor(cursor: string | undefined): number | undefin
   const key = decodeCursor(cursor);
   if (key === undefined) return undefined;
   const number = Number(key);
-  if (!/^\d+$/.test(key) || number > 2 ** 31 - 1) throw notMadeHere();
+  if (!/^\d+$/.test(key) || number > largestInteger) throw notMadeHere();
   return number;
 }
 

@@ -1,7 +1,7 @@
 // Dataset versions: open, list, read, commit, discard.
 
 import { createRoute, z } from '@hono/zod-openapi';
-import { listQuerySchema, listSchema } from '../contract/shared.ts';
+import { largestInteger, listQuerySchema, listSchema } from '../contract/shared.ts';
 import { commitVersionSchema, openVersionSchema, versionSchema } from '../contract/versions.ts';
 import type { Deps } from '../deps.ts';
 import { decodeNumberCursor, page } from '../http/paging.ts';
@@ -18,14 +18,9 @@ import { datasetParam } from './datasets.ts';
 
 const tags = ['versions'];
 const path = '/v1/datasets/{dataset}/versions';
-/** A version's number, as a column of 32 bits holds it. */
-const versionNumberSchema = z.coerce
-  .number()
-  .int()
-  .min(1)
-  .max(2 ** 31 - 1);
-
-export const versionParam = datasetParam.extend({ n: versionNumberSchema });
+export const versionParam = datasetParam.extend({
+  n: z.coerce.number().int().min(1).max(largestInteger),
+});
 
 export function versionRoutes(deps: Deps) {
   return listRoutes(deps).route('/', oneVersionRoutes(deps));
