@@ -1,4 +1,4 @@
-// Which of the formats that a route offers the request asks for.
+// Which of the formats that a route offers the request asks for, and which one its body has.
 
 import type { Context } from 'hono';
 import { accepts } from 'hono/accepts';
@@ -16,4 +16,10 @@ export function acceptedFormat<Format extends string>(c: Context, offered: Forma
     throw new ProblemError('not-acceptable', `Ask for one of: ${offered.join(', ')}.`);
   }
   return chosen as Format;
+}
+
+/** True for one JSON document; false for lines of JSON, which are read as a stream. */
+export function isJsonDocument(contentType: string | undefined): boolean {
+  const [mediaType] = (contentType ?? '').split(';');
+  return /^application\/(json|[\w.-]+\+json)$/i.test(mediaType.trim());
 }

@@ -1,18 +1,13 @@
 // Texts that no Postgres column holds: the zero character, and halves of surrogate pairs, which
-// JSON can spell and UTF-8 cannot. Refused on the way in, so that they are the caller's fault, not
-// a 500.
+// JSON can spell and UTF-8 cannot. Refused on the way in: they are the caller's fault, not a 500.
 
 import { createMiddleware } from 'hono/factory';
+import { isStorableText } from '../contract/shared.ts';
 import { ProblemError } from '../errors.ts';
 import type { Env } from './context.ts';
+import { isJsonDocument } from './negotiation.ts';
 
 const spelled = /\\u(0000|d[89a-f])/i;
-const unstorable = /\0|\p{Surrogate}/u;
-
-/** True where a text can be stored and comes back the same. */
-export function isStorable(text: string): boolean {
-  return !unstorable.test(text);
-}
 
 /** Refuses a zero character in path or query. */
 export const storableUrl = createMiddleware<Env>(async (c, next) => {
@@ -24,7 +19,7 @@ export const storableUrl = createMiddleware<Env>(async (c, next) => {
 
 /** Refuses a JSON body with such a text in a value or a name, by pointer. */
 export const storableBody = createMiddleware<Env>(async (c, next) => {
-  if (c.req.header('content-type')?.includes('json') && c.req.method !== 'GET') {
+  if (isJsonDocument(c.req.header('content-type')) && c.req.method !== 'GET') {
     const text = await c.req.text();
     const pointer = spelled.test(text) ? pointerToUnstorable(parsed(text)) : null;
     if (pointer !== null) {
@@ -51,10 +46,10 @@ export function pointerToUnstorable(document: unknown): string | null {
   const open: [string, unknown][] = [['', document]];
   for (let next = open.pop(); next !== undefined; next = open.pop()) {
     const [pointer, value] = next;
-    if (typeof value === 'string' && !isStorable(value)) return pointer;
+    if (typeof value === 'string' && !isStorableText(value)) return pointer;
     if (typeof value !== 'object' || value === null) continue;
     for (const [name, item] of Object.entries(value)) {
-      if (!isStorable(name)) return pointer === '' ? '/' : pointer;
+      if (!isStorableText(name)) return pointer === '' ? '/' : pointer;
       open.push([`${pointer}/${name.replaceAll('~', '~0').replaceAll('/', '~1')}`, item]);
     }
   }

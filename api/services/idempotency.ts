@@ -10,16 +10,22 @@ import {
 type Name = { workspaceId: string; key: string };
 type KeptAnswer = { status: number; body: string };
 
+/** A request that has no answer for so long was cut off, as by a restart. */
+const servedWithinMs = 10 * 60_000;
+
 export function answerKeeper(deps: Deps) {
   const orm = deps.database.orm;
   return {
     claim: async (
       request: Name & { requestDigest: string },
-    ): Promise<'claimed' | 'running' | 'other-body' | KeptAnswer> => {
+    ): Promise<'claimed' | 'running' | 'unanswered' | 'other-body' | KeptAnswer> => {
       const known = await insertIdempotencyKey(orm, { ...request, createdAt: deps.now() });
       if (known === null) return 'claimed';
       if (known.requestDigest !== request.requestDigest) return 'other-body';
-      if (known.status === null) return 'running';
+      if (known.status === null) {
+        const age = deps.now().getTime() - known.createdAt.getTime();
+        return age < servedWithinMs ? 'running' : 'unanswered';
+      }
       return { status: known.status, body: known.answer ?? '' };
     },
     keep: async ({ answer, ...name }: Name & { answer: KeptAnswer }): Promise<void> => {

@@ -2,7 +2,7 @@
 
 import { Hono } from 'hono';
 import { expect, test } from 'vitest';
-import { acceptedFormat } from '../../api/http/negotiation.ts';
+import { acceptedFormat, isJsonDocument } from '../../api/http/negotiation.ts';
 import { problemAnswer } from '../../api/http/problem.ts';
 
 const offered = ['application/x-ndjson', 'text/csv', 'application/json'];
@@ -29,4 +29,16 @@ test.each(['application/xml', 'image/png', 'text/html'])('%s is refused', async 
   const response = await ask(accept);
   expect(response.status).toBe(406);
   expect((await response.json()).detail).toBe(`Ask for one of: ${offered.join(', ')}.`);
+});
+
+test.each([
+  ['application/json', true],
+  ['Application/JSON; charset=utf-8', true],
+  ['application/problem+json', true],
+  ['application/x-ndjson', false],
+  ['application/jsonlines', false],
+  ['text/plain', false],
+  [undefined, false],
+])('a body of type %s is one JSON document: %s', (contentType, document) => {
+  expect(isJsonDocument(contentType)).toBe(document);
 });
