@@ -35,6 +35,8 @@ export const jobs = pgTable('jobs', {
   progress: jsonb('progress').$type<{ step: number; steps: number }>(),
   summary: jsonb('summary').$type<Json>(),
   artifacts: jsonb('artifacts').$type<Json[]>().notNull(),
+  batchId: text('batch_id'),
+  alias: jsonb('alias').$type<{ name: string; number: number }>(),
   createdAt: instant('created_at').notNull(),
   createdBy: text('created_by').notNull(),
   startedAt: instant('started_at'),
@@ -95,6 +97,7 @@ export const drawLedger = pgTable('draw_ledger', {
   draws: integer('draws').notNull(),
   digest: text('digest').notNull(),
   matches: boolean('matches').notNull(),
+  hash: text('hash'),
 });
 
 export const caseLosses = pgTable('case_losses', {

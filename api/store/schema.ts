@@ -117,6 +117,8 @@ export const snapshots = pgTable('snapshots', {
   header: jsonb('header').$type<SnapshotHeader>().notNull(),
   diagnostics: jsonb('diagnostics').$type<Diagnostics>().notNull(),
   excluded: jsonb('excluded').$type<ExcludedCase[]>().notNull(),
+  withdrawn: jsonb('withdrawn').$type<{ id: string; reason: string }[]>().notNull(),
+  batchId: text('batch_id'),
   reason: text('reason').notNull(),
   createdAt: instant('created_at').notNull(),
   createdBy: text('created_by').notNull(),
@@ -130,6 +132,7 @@ export const snapshotChunks = pgTable('snapshot_chunks', {
   drawUnits: bigint('draw_units', { mode: 'bigint' }).array().notNull(),
   lossFactors: doublePrecision('loss_factors').array().notNull(),
   scores: doublePrecision('scores').array().notNull(),
+  digest: text('digest'),
 });
 
 export const idempotencyKeys = pgTable('idempotency_keys', {

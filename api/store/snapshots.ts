@@ -2,9 +2,11 @@
 // as raw bytes through array_send: drivers parse arrays of numbers several times slower.
 
 import { and, asc, eq, gt, or, sql } from 'drizzle-orm';
+import { ProblemError } from '../errors.ts';
 import { type AuditEntry, appendAudit } from './audit.ts';
 import { type Orm, rows } from './database.ts';
 import { snapshots } from './schema.ts';
+import { listWithdrawnOfFold } from './withdrawals.ts';
 
 export type SnapshotRow = typeof snapshots.$inferSelect;
 
@@ -90,8 +92,20 @@ export async function insertSnapshot(
           ${literal(vectors.scores.subarray(from, to))}::float8[])`);
     }
     await appendAudit(tx, audit);
+    await refuseWithdrawnMeanwhile(tx, row);
     return added;
   });
+}
+
+// The audit lock is held here, and a withdrawal takes it too: what is read now stays so.
+async function refuseWithdrawnMeanwhile(tx: Orm, row: SnapshotRow): Promise<void> {
+  const { datasetId, version, split, header } = row;
+  const now = await listWithdrawnOfFold(tx, { datasetId, version, split, fold: header.fold });
+  if (now.length === row.withdrawn.length) return;
+  throw new ProblemError(
+    'conflict',
+    'A case of this fold was withdrawn while the snapshot was made; nothing was stored. Freeze again.',
+  );
 }
 
 /** The chunks of a snapshot in order, one at a time. */

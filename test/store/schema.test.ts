@@ -7,6 +7,7 @@ import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { type Database, rows } from '../../api/store/database.ts';
 import * as core from '../../api/store/schema.ts';
 import * as jobs from '../../api/store/schema-jobs.ts';
+import * as teams from '../../api/store/schema-teams.ts';
 import { openTestDatabase } from '../support/database.ts';
 
 type Column = { name: string; type: string; nullable: boolean };
@@ -39,7 +40,8 @@ async function storedTables({ orm }: Database): Promise<Map<string, Column[]>> {
   return tables;
 }
 
-const declared = [...Object.values(core), ...Object.values(jobs)]
+const declared = [core, jobs, teams]
+  .flatMap((tables) => Object.values<unknown>(tables))
   .filter((value) => is(value, PgTable))
   .map((table) => ({
     name: getTableConfig(table).name,
@@ -73,5 +75,9 @@ test('case ids are compared byte by byte, as the digest orders them, whatever th
     sql`select table_name || '.' || column_name as column from information_schema.columns
         where table_schema = 'public' and collation_name = 'C' order by 1`,
   );
-  expect(collations.map(({ column }) => column)).toEqual(['case_losses.case_id', 'cases.case_id']);
+  expect(collations.map(({ column }) => column)).toEqual([
+    'case_losses.case_id',
+    'cases.case_id',
+    'withdrawals.case_id',
+  ]);
 });

@@ -75,6 +75,8 @@ function jobRow(
     progress: null,
     summary: null,
     artifacts: [],
+    batchId: null,
+    alias: null,
     createdAt: deps.now(),
     createdBy: actor.name,
     startedAt: null,

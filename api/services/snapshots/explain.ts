@@ -28,7 +28,8 @@ export async function explainSnapshotCase(
   if (place < 0) throw notDrawn(row, caseId);
   const stored = await storedCase(deps, row, place);
   const { drawUnits, targetUnits } = fold.resolved;
-  const terms = explainCase({ cases: fold.table, attributes, rules, caseId });
+  const withdrawn = new Map(row.withdrawn.map(({ id, reason }) => [id, reason]));
+  const terms = explainCase({ cases: fold.table, attributes, rules, withdrawn, caseId });
   const target = targetUnits[place] * unit;
   const draw = drawUnits[place] * unit;
   requireSame(row, caseId, stored, {
@@ -56,9 +57,9 @@ async function recompute(deps: Deps, actor: Actor, row: SnapshotRow) {
   if (dataset === undefined || ruleSet === undefined) {
     throw new ProblemError('internal', 'The rule set of this snapshot is not stored any more.');
   }
-  const { version, split } = row;
+  const { version, split, withdrawn } = row;
   const fold = row.header.fold;
-  const input = { dataset, version, split, fold, rules: ruleSet.rules };
+  const input = { dataset, version, split, fold, rules: ruleSet.rules, withdrawn };
   return {
     fold: await resolveFold(deps, input),
     rules: ruleSet.rules,

@@ -15,7 +15,7 @@ import { entryOf } from '../entries.ts';
 import { requireRuleSet, requireSoundRules } from '../rule-sets.ts';
 import { requireVersion } from '../versions.ts';
 import { snapshotView } from './read.ts';
-import { type ResolvedFold, resolveFold } from './resolve.ts';
+import { type ResolvedFold, resolveFold, type Withdrawn, withdrawnOfFold } from './resolve.ts';
 
 /** Everything that a snapshot of these rules would say; nothing is stored. */
 export async function whatIf(
@@ -28,7 +28,8 @@ export async function whatIf(
     input.rules ??
     (await requireRuleSet(deps, { datasetId: dataset.id, key: input.ruleSet as string })).rules;
   if (input.rules !== undefined) requireSoundRules(rules, dataset.attributes, '/rules');
-  const { resolved } = await resolveFold(deps, { ...input, dataset, rules });
+  const withdrawn = await withdrawnOfFold(deps, { dataset, ...input });
+  const { resolved } = await resolveFold(deps, { ...input, dataset, rules, withdrawn });
   const { diagnostics, excluded } = resolved;
   return { diagnostics, excluded, largest: diagnostics.largest, groups: diagnostics.groups };
 }
@@ -40,7 +41,7 @@ export async function whatIf(
 export async function freezeSnapshot(
   deps: Deps,
   actor: Actor,
-  { dataset: key, ...input }: Freeze & { dataset: string },
+  { dataset: key, ...input }: Freeze & { dataset: string; batchId?: string },
 ): Promise<{ snapshot: Snapshot; created: boolean }> {
   const dataset = await requireDataset(deps, actor, key);
   const ruleSet = await requireRuleSet(deps, { datasetId: dataset.id, key: input.ruleSet });
@@ -49,6 +50,7 @@ export async function freezeSnapshot(
     { datasetId: dataset.id, number: input.version },
     'committed',
   );
+  const withdrawn = await withdrawnOfFold(deps, { dataset, ...input });
   const inputDigest = await sha256Text(
     canonicalize({
       dataset: dataset.name,
@@ -57,7 +59,7 @@ export async function freezeSnapshot(
       fold: input.fold,
       ruleSetDigest: ruleSet.digest,
       parentDigest: null,
-      withdrawals: [],
+      withdrawals: withdrawn.map(({ id }) => id),
     }) as string,
   );
   const known = { workspaceId: actor.workspaceId, inputDigest };
@@ -65,9 +67,16 @@ export async function freezeSnapshot(
   if (before !== undefined) {
     return { snapshot: await snapshotView(deps, before), created: false };
   }
-  const fold = await resolveFold(deps, { ...input, dataset, rules: ruleSet.rules });
+  const fold = await resolveFold(deps, { ...input, dataset, rules: ruleSet.rules, withdrawn });
   requireEffective(fold, input.acceptLowEffective ?? false);
-  const row = snapshotRow(deps, actor, { dataset, ruleSet, input, fold, inputDigest });
+  const row = snapshotRow(deps, actor, {
+    dataset,
+    ruleSet,
+    input,
+    fold,
+    inputDigest,
+    withdrawn,
+  });
   const stored = await store(deps, actor, { row, fold, name: dataset.name });
   const made = stored ?? (await findSnapshotByInput(deps.database.orm, known));
   return { snapshot: await snapshotView(deps, made as SnapshotRow), created: stored !== null };
@@ -85,9 +94,10 @@ function snapshotRow(
   made: {
     dataset: DatasetRow;
     ruleSet: RuleSetRow;
-    input: Freeze;
+    input: Freeze & { batchId?: string };
     fold: ResolvedFold;
     inputDigest: string;
+    withdrawn: Withdrawn[];
   },
 ): SnapshotRow {
   const { dataset, ruleSet, input, fold } = made;
@@ -122,6 +132,8 @@ function snapshotRow(
     header,
     diagnostics: fold.resolved.diagnostics,
     excluded: fold.resolved.excluded,
+    withdrawn: made.withdrawn,
+    batchId: input.batchId ?? null,
     reason: input.reason,
     createdAt: deps.now(),
     createdBy: actor.name,

@@ -6,10 +6,22 @@ import type { Fold } from '../../contract/shared.ts';
 import type { Deps } from '../../deps.ts';
 import { ProblemError } from '../../errors.ts';
 import type { DatasetRow } from '../../store/datasets.ts';
+import { listWithdrawnOfFold } from '../../store/withdrawals.ts';
 import { type Resolved, resolveSnapshot } from '../../weights/resolve.ts';
 import { attributesRead } from '../../weights/rules.ts';
 import { requireVersion } from '../versions.ts';
 import { type LoadedTable, loadCaseTable } from './case-table.ts';
+
+/** A case that is left out because it was withdrawn, and why it was. */
+export type Withdrawn = { id: string; reason: string };
+
+/** The withdrawn cases on the training side of a fold, as they stand now. */
+export async function withdrawnOfFold(
+  deps: Deps,
+  { dataset, ...key }: { dataset: DatasetRow; version: number; split: string; fold: Fold },
+): Promise<Withdrawn[]> {
+  return await listWithdrawnOfFold(deps.database.orm, { datasetId: dataset.id, ...key });
+}
 
 export type ResolvedFold = {
   table: LoadedTable;
@@ -28,6 +40,7 @@ export async function resolveFold(
     split: string;
     fold: Fold;
     rules: RuleDocument;
+    withdrawn: Withdrawn[];
   },
 ): Promise<ResolvedFold> {
   const { dataset, version, split, fold, rules } = input;
@@ -49,7 +62,13 @@ export async function resolveFold(
     fold,
     names,
   });
-  const result = resolveSnapshot({ cases: table, attributes, rules, fold });
+  const result = resolveSnapshot({
+    cases: table,
+    attributes,
+    rules,
+    fold,
+    withdrawn: new Map(input.withdrawn.map(({ id, reason }) => [id, reason])),
+  });
   if (!result.ok) {
     throw new ProblemError(
       'unprocessable',
