@@ -64,21 +64,37 @@ export type ExplainedTerm = {
 };
 
 /**
- * The terms of one case with factors and reasons, in the order of the rules, from the same pass as
- * the snapshot; empty where the case is not drawn or the rules do not hold.
+ * The terms of the named cases with factors and reasons, in the order of the rules, from the same
+ * pass as the snapshot; a case that is not drawn has no entry, and none has one where the rules do
+ * not hold.
  */
-export function explainCase(input: ResolveInput & { caseId: string }): ExplainedTerm[] {
+export function explainCases(
+  input: ResolveInput & { caseIds: string[] },
+): Map<string, ExplainedTerm[]> {
+  const explained = new Map<string, ExplainedTerm[]>();
   const applied = rulesApplied(input);
-  if ('faults' in applied) return [];
-  const place = applied.cases.ids.indexOf(input.caseId);
-  if (place < 0) return [];
-  return applied.terms.map(({ name, kind, list, factors, because }) => ({
-    name,
-    kind,
-    list,
-    factor: factors[place],
-    because: because(place),
-  }));
+  if ('faults' in applied) return explained;
+  for (const caseId of input.caseIds) {
+    const place = applied.cases.ids.indexOf(caseId);
+    if (place < 0) continue;
+    const terms = applied.terms.map(({ name, kind, list, factors, because }) => ({
+      name,
+      kind,
+      list,
+      factor: factors[place],
+      because: because(place),
+    }));
+    explained.set(caseId, terms);
+  }
+  return explained;
+}
+
+/** The terms of one case; empty where it is not drawn or the rules do not hold. */
+export function explainCase({
+  caseId,
+  ...input
+}: ResolveInput & { caseId: string }): ExplainedTerm[] {
+  return explainCases({ ...input, caseIds: [caseId] }).get(caseId) ?? [];
 }
 
 // Natural logarithm of each case's product of factors; -Infinity where one is zero.
