@@ -6,6 +6,7 @@ import { type LaunchTarget, launchTargetsSchema } from './contract/targets.ts';
 export type Settings = {
   port: number;
   databaseUrl: string | undefined;
+  databaseOwnerUrl: string | undefined;
   dataDir: string;
   adminToken: string | undefined;
   targets: LaunchTarget[];
@@ -24,11 +25,21 @@ export function readEnvironment(
   return {
     port,
     databaseUrl: env.DATABASE_URL || undefined,
+    databaseOwnerUrl: ownerUrl(env),
     dataDir: env.CW_DATA_DIR ?? '.counterweight',
     adminToken: env.CW_ADMIN_TOKEN || undefined,
     targets: readTargets(env.CW_TARGETS, readFile),
     publicUrl: env.CW_PUBLIC_URL,
   };
+}
+
+function ownerUrl(env: Record<string, string | undefined>): string | undefined {
+  const url = env.DATABASE_OWNER_URL || undefined;
+  if (url === undefined) return undefined;
+  if (!env.DATABASE_URL) throw new Error('DATABASE_OWNER_URL needs DATABASE_URL beside it');
+  const user = (text: string) => decodeURIComponent(new URL(text).username);
+  if (user(url) !== user(env.DATABASE_URL)) return url;
+  throw new Error('DATABASE_URL and DATABASE_OWNER_URL must name two different roles');
 }
 
 /** CW_TARGETS: JSON, or the path of a JSON file; absent means one local target. */

@@ -16,6 +16,7 @@ import type { Database } from './store/database.ts';
 import { applyMigrations, type Migration } from './store/migrations.ts';
 import { openPglite } from './store/open-pglite.ts';
 import { openPostgres } from './store/open-postgres.ts';
+import { grantService, ownsTables } from './store/service-role.ts';
 
 const root = resolve(import.meta.dirname, '..');
 const tickMs = 1_000;
@@ -42,6 +43,24 @@ async function openDatabase(settings: Settings): Promise<Database> {
   return await openPglite({ dataDir });
 }
 
+// With DATABASE_OWNER_URL the owner migrates and the service works as a role without tables.
+async function migrate(database: Database, settings: Settings): Promise<string[]> {
+  const { databaseUrl, databaseOwnerUrl } = settings;
+  if (databaseUrl === undefined) return await applyMigrations(database, readMigrations());
+  const owner = openPostgres({ url: databaseOwnerUrl ?? databaseUrl, connections: 1 });
+  try {
+    const applied = await applyMigrations(owner, readMigrations());
+    if (databaseOwnerUrl !== undefined) {
+      await grantService(owner.orm, decodeURIComponent(new URL(databaseUrl).username));
+    } else if (await ownsTables(owner.orm)) {
+      log('warn', 'the service owns its tables; see DATABASE_OWNER_URL in the README of api');
+    }
+    return applied;
+  } finally {
+    await owner.close();
+  }
+}
+
 // One tick at a time, the next one a second after the last has ended.
 function startTicking(deps: Deps): () => Promise<void> {
   let stopped = false;
@@ -65,7 +84,7 @@ function startTicking(deps: Deps): () => Promise<void> {
 async function main(): Promise<void> {
   const settings = readEnvironment(process.env, (path) => readFileSync(path, 'utf8'));
   const database = await openDatabase(settings);
-  const applied = await applyMigrations(database, readMigrations());
+  const applied = await migrate(database, settings);
   if (applied.length > 0) log('info', 'migrations applied', { applied });
   const { version } = JSON.parse(readFileSync(join(root, 'package.json'), 'utf8'));
   const deps: Deps = {

@@ -170,7 +170,7 @@ export async function insertCases(
       });
     }
     // Embedded Postgres has no autovacuum: without statistics the next part's joins are quadratic.
-    if (upload.received >= 1_000) await tx.execute(sql`analyze cases`);
+    if (upload.received >= 1_000) await tx.execute(sql`select analyze_cases()`);
     await appendAudit(tx, audit(counts));
     return counts;
   });

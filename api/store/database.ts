@@ -10,10 +10,19 @@ export type Orm = PgDatabase<PgQueryResultHKT, any>;
 
 export type DatabaseKind = 'pglite' | 'postgres' | 'neon';
 
-/** An open database. `script` runs a text of several statements (migrations only). */
+/** What a connection calls itself when it works for the service and not for one workspace. */
+export const everyWorkspace = '*';
+
+/**
+ * An open database. `orm` sees every workspace: it is for finding out who asks, and for the
+ * service's own work. `within` is what a request gets: under row-level security it sees one
+ * workspace (where the driver's role is not the owner of the tables). `script` runs a text of
+ * several statements (migrations only).
+ */
 export type Database = {
   kind: DatabaseKind;
   orm: Orm;
+  within: (workspaceId: string) => Orm;
   script: (text: string) => Promise<void>;
   close: () => Promise<void>;
 };

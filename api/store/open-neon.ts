@@ -6,9 +6,11 @@ import type { Database } from './database.ts';
 
 export function openNeon(options: { url: string }): Database {
   const pool = new Pool({ connectionString: options.url });
+  const orm = drizzle(pool);
   return {
     kind: 'neon',
-    orm: drizzle(pool),
+    orm,
+    within: () => orm,
     script: async (text) => {
       await pool.query(text);
     },

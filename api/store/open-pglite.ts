@@ -8,9 +8,12 @@ export async function openPglite(
   options: { dataDir?: string; loadDataDir?: Blob } = {},
 ): Promise<Database & { client: PGlite }> {
   const client = await PGlite.create(options);
+  const orm = drizzle(client);
   return {
     kind: 'pglite',
-    orm: drizzle(client),
+    orm,
+    // One connection, owned by the one process that has the folder: no second wall to build.
+    within: () => orm,
     script: async (text) => {
       await client.exec(text);
     },

@@ -4,6 +4,7 @@ import type { Job } from '../../api/contract/jobs.ts';
 import { type LaunchTarget, launchTargetsSchema } from '../../api/contract/targets.ts';
 import type { LedgerRange, ReportInput } from '../../api/contract/trainer.ts';
 import { reconcileJobs } from '../../api/services/jobs/reconcile.ts';
+import type { Database } from '../../api/store/database.ts';
 import { drawPlan } from '../../api/weights/draws.ts';
 import { ledgerDigest } from '../../api/weights/ledger.ts';
 import { openTestApp, type TestApp } from './app.ts';
@@ -34,13 +35,16 @@ export type Trainer = {
 };
 
 /** The app with one target on a fake engine, a dataset and its snapshot. */
-export async function openJobTest(target: Partial<LaunchTarget> = {}): Promise<JobTest> {
+export async function openJobTest(
+  target: Partial<LaunchTarget> = {},
+  database?: Database,
+): Promise<JobTest> {
   const launcher = createFakeLauncher();
   const dataPaths = { phantom: '/images' };
   const targets = launchTargetsSchema.parse([
     { name: 'local', engine: 'local', dataPaths, ...target },
   ]);
-  const api = await openTestApp({ launcher, targets });
+  const api = await openTestApp({ launcher, targets, database });
   const { snapshot } = await frozenSnapshot(api);
   const keyOf = (id: string, attempt = 1) => `cw-${id}-${attempt}`;
   return {

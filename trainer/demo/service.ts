@@ -25,6 +25,8 @@ export async function startService(options: {
   port: number;
   targets: unknown[];
   say: (line: string) => void;
+  /** Postgres instead of embedded PGlite: as the service's role, and as the owner of the tables. */
+  database?: { service: string; owner: string };
 }): Promise<DemoService> {
   const token = `cw_demo_${randomBytes(18).toString('hex')}`;
   const child = spawn(process.execPath, ['--import', 'tsx', 'api/node.ts'], {
@@ -37,7 +39,8 @@ export async function startService(options: {
       CW_DATA_DIR: options.dataDir,
       CW_ADMIN_TOKEN: token,
       CW_TARGETS: JSON.stringify(options.targets),
-      DATABASE_URL: '',
+      DATABASE_URL: options.database?.service ?? '',
+      DATABASE_OWNER_URL: options.database?.owner ?? '',
     },
   });
   const errors: string[] = [];

