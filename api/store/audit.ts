@@ -25,9 +25,7 @@ export const genesisHash = `sha256:${'0'.repeat(64)}`;
 
 /** Appends one entry: hash = SHA-256(previous hash, newline, canonical JSON of the entry). */
 export async function appendAudit(tx: Orm, entry: AuditEntry): Promise<void> {
-  await tx.execute(
-    sql`select pg_advisory_xact_lock(hashtextextended(${`audit/${entry.workspaceId}`}, 0))`,
-  );
+  await lockChain(tx, entry.workspaceId);
   const [last] = await tx
     .select({ sequence: auditEntries.sequence, hash: auditEntries.hash })
     .from(auditEntries)
@@ -47,6 +45,39 @@ export async function appendAudit(tx: Orm, entry: AuditEntry): Promise<void> {
     text,
     previousHash,
     hash: await sha256Text(`${previousHash}\n${text}`),
+  });
+}
+
+async function lockChain(tx: Orm, workspaceId: string): Promise<void> {
+  await tx.execute(
+    sql`select pg_advisory_xact_lock(hashtextextended(${`audit/${workspaceId}`}, 0))`,
+  );
+}
+
+/**
+ * Appends an entry of something that was found, unless one of the same action, subject and detail
+ * is there; false then.
+ */
+export async function insertFinding(orm: Orm, entry: AuditEntry): Promise<boolean> {
+  // The text is canonical JSON: this stands in it only where the detail is this one.
+  const detail = `,"detail":${canonicalize(entry.detail)},`;
+  return await orm.transaction(async (tx) => {
+    await lockChain(tx, entry.workspaceId);
+    const found = await tx
+      .select({ sequence: auditEntries.sequence })
+      .from(auditEntries)
+      .where(
+        and(
+          eq(auditEntries.workspaceId, entry.workspaceId),
+          eq(auditEntries.subject, entry.subject),
+          eq(auditEntries.action, entry.action),
+          sql`strpos(${auditEntries.text}, ${detail}) > 0`,
+        ),
+      )
+      .limit(1);
+    if (found.length > 0) return false;
+    await appendAudit(tx, entry);
+    return true;
   });
 }
 

@@ -1,20 +1,29 @@
 // Why one case has its numbers: every term recomputed from the rules, and the result compared with
-// what is stored. A difference is an error, never shown as an explanation.
+// what is stored. A difference is an error, kept in the audit chain and never shown as explanation.
 
 import type { Actor, Deps } from '../../deps.ts';
 import { ProblemError } from '../../errors.ts';
+import { insertFinding } from '../../store/audit.ts';
+import { findOrdinals } from '../../store/cases.ts';
 import { findDataset } from '../../store/datasets.ts';
 import { findRuleSetById } from '../../store/rule-sets.ts';
 import { listSnapshotChunks, type SnapshotRow } from '../../store/snapshots.ts';
 import { boundOf } from '../../weights/diagnostics.ts';
-import { explainCase } from '../../weights/resolve.ts';
+import { type ExplainedTerm, explainCases } from '../../weights/resolve.ts';
+import { entryOf } from '../entries.ts';
 import { requireSnapshot } from './read.ts';
 import { resolveFold } from './resolve.ts';
 
 const unit = 2 ** -52;
 const tolerance = 1e-9;
 
-type StoredCase = { targetUnits: number; drawUnits: number; lossFactor: number; score: number };
+/** The numbers of one case as a snapshot stores them. */
+export type StoredCase = {
+  targetUnits: number;
+  drawUnits: number;
+  lossFactor: number;
+  score: number;
+};
 
 /** The explanation of a case of a snapshot; throws `not-found` where it is not in it. */
 export async function explainSnapshotCase(
@@ -23,33 +32,48 @@ export async function explainSnapshotCase(
   { snapshot: key, caseId }: { snapshot: string; caseId: string },
 ) {
   const row = await requireSnapshot(deps, actor, key);
-  const { fold, rules, attributes } = await recompute(deps, actor, row);
-  const place = fold.resolved.ids.indexOf(caseId);
-  if (place < 0) throw notDrawn(row, caseId);
-  const stored = await storedCase(deps, row, place);
-  const { drawUnits, targetUnits } = fold.resolved;
-  const withdrawn = new Map(row.withdrawn.map(({ id, reason }) => [id, reason]));
-  const terms = explainCase({ cases: fold.table, attributes, rules, withdrawn, caseId });
-  const target = targetUnits[place] * unit;
-  const draw = drawUnits[place] * unit;
-  requireSame(row, caseId, stored, {
-    targetUnits: targetUnits[place],
-    drawUnits: drawUnits[place],
-    lossFactor: fold.resolved.lossFactors[place],
-    score: fold.resolved.scores[place],
-  });
+  const stored = await storedCase(deps, row, caseId);
+  if (stored === undefined) throw notDrawn(row, caseId);
+  const explained = await explainedTerms(deps, actor, { row, cases: new Map([[caseId, stored]]) });
   return {
     id: caseId,
-    terms,
+    terms: explained.get(caseId) as ExplainedTerm[],
     score: stored.score,
-    targetProbability: target,
-    drawProbability: draw,
+    targetProbability: stored.targetUnits * unit,
+    drawProbability: stored.drawUnits * unit,
     lossFactor: stored.lossFactor,
     boundedBy: boundOf(stored, row.header),
   };
 }
 
-async function recompute(deps: Deps, actor: Actor, row: SnapshotRow) {
+/**
+ * The terms of cases that are in a snapshot, its fold resolved once. Throws `internal`, after an
+ * audit entry and a line in the log, where a stored number is not what the rules give.
+ */
+export async function explainedTerms(
+  deps: Deps,
+  actor: Actor,
+  { row, cases }: { row: SnapshotRow; cases: Map<string, StoredCase> },
+): Promise<Map<string, ExplainedTerm[]>> {
+  const { fold, rules, attributes } = await recompute(deps, actor, row);
+  const { resolved, table } = fold;
+  for (const [caseId, stored] of cases) {
+    const place = resolved.ids.indexOf(caseId);
+    const recomputed = {
+      targetUnits: resolved.targetUnits[place] ?? Number.NaN,
+      drawUnits: resolved.drawUnits[place] ?? Number.NaN,
+      lossFactor: resolved.lossFactors[place] ?? Number.NaN,
+      score: resolved.scores[place] ?? Number.NaN,
+    };
+    await requireSame(deps, actor, { row, caseId, stored, recomputed });
+  }
+  const withdrawn = new Map(row.withdrawn.map(({ id, reason }) => [id, reason]));
+  const caseIds = [...cases.keys()];
+  return explainCases({ cases: table, attributes, rules, withdrawn, caseIds });
+}
+
+/** The fold of a snapshot resolved again, as it was when it was frozen. */
+export async function recompute(deps: Deps, actor: Actor, row: SnapshotRow) {
   const orm = deps.database.orm;
   const { workspaceId } = actor;
   const dataset = await findDataset(orm, { workspaceId, key: row.datasetId });
@@ -77,35 +101,50 @@ function notDrawn(row: SnapshotRow, caseId: string): ProblemError {
   );
 }
 
-async function storedCase(deps: Deps, row: SnapshotRow, place: number): Promise<StoredCase> {
-  let start = 0;
-  for await (const chunk of listSnapshotChunks(deps.database.orm, row.id)) {
-    const k = place - start;
-    if (k < chunk.ordinals.length) {
-      return {
-        targetUnits: chunk.targetUnits[k],
-        drawUnits: chunk.drawUnits[k],
-        lossFactor: chunk.lossFactors[k],
-        score: chunk.scores[k],
-      };
-    }
-    start += chunk.ordinals.length;
-  }
-  throw new ProblemError('internal', 'The snapshot holds fewer cases than its header says.');
-}
-
-function requireSame(
+async function storedCase(
+  deps: Deps,
   row: SnapshotRow,
   caseId: string,
-  stored: StoredCase,
-  recomputed: StoredCase,
-): void {
-  for (const name of ['targetUnits', 'drawUnits', 'lossFactor', 'score'] as const) {
-    const difference = Math.abs(stored[name] - recomputed[name]);
-    if (difference <= Math.abs(stored[name]) * tolerance) continue;
-    throw new ProblemError(
-      'internal',
-      `The stored ${name} of case "${caseId}" in snapshot ${row.digest} is not what its rules give. Do not use this snapshot; check its digest and the audit chain.`,
-    );
+): Promise<StoredCase | undefined> {
+  const orm = deps.database.orm;
+  const { datasetId, version } = row;
+  const ordinal = (await findOrdinals(orm, { datasetId, version, ids: [caseId] })).get(caseId);
+  if (ordinal === undefined) return undefined;
+  for await (const chunk of listSnapshotChunks(orm, row.id)) {
+    const k = chunk.ordinals.indexOf(ordinal);
+    if (k < 0) continue;
+    return {
+      targetUnits: chunk.targetUnits[k],
+      drawUnits: chunk.drawUnits[k],
+      lossFactor: chunk.lossFactors[k],
+      score: chunk.scores[k],
+    };
+  }
+  return undefined;
+}
+
+async function requireSame(
+  deps: Deps,
+  actor: Actor,
+  {
+    row,
+    caseId,
+    stored,
+    recomputed,
+  }: { row: SnapshotRow; caseId: string; stored: StoredCase; recomputed: StoredCase },
+): Promise<void> {
+  for (const number of ['targetUnits', 'drawUnits', 'lossFactor', 'score'] as const) {
+    const difference = Math.abs(stored[number] - recomputed[number]);
+    if (difference <= Math.abs(stored[number]) * tolerance) continue;
+    const detail = `The stored ${number} of case "${caseId}" in snapshot ${row.digest} is not what its rules give. Do not use this snapshot; check its digest and the audit chain.`;
+    const numbers = { stored: stored[number], recomputed: recomputed[number] };
+    deps.log('error', detail, { snapshot: row.digest, case: caseId, number, ...numbers });
+    const entry = entryOf(deps, actor, {
+      action: 'snapshot.explanationRefused',
+      subject: `snapshot/${row.digest}`,
+      detail: { case: caseId, number },
+    });
+    await insertFinding(deps.database.orm, entry);
+    throw new ProblemError('internal', detail);
   }
 }
