@@ -23,6 +23,7 @@ import { systemRoutes } from './routes/system.ts';
 import { targetRoutes } from './routes/targets.ts';
 import { trainerRoutes } from './routes/trainer.ts';
 import { versionRoutes } from './routes/versions.ts';
+import { withdrawalRoutes } from './routes/withdrawals.ts';
 import { actorOfToken } from './services/access.ts';
 import { answerKeeper } from './services/idempotency.ts';
 
@@ -50,6 +51,7 @@ export function createApp(deps: Deps): OpenAPIHono<Env> {
   app.route('/', splitRoutes(deps));
   app.route('/', ruleSetRoutes(deps));
   app.route('/', snapshotRoutes(deps));
+  app.route('/', withdrawalRoutes(deps));
   app.route('/', targetRoutes(deps));
   app.route('/', jobRoutes(deps));
   app.route('/', auditRoutes(deps));

@@ -18,6 +18,24 @@ export async function insertEvent(tx: Orm, event: Omit<EventRow, 'sequence'>): P
     from job_events where job_id = ${event.jobId}`);
 }
 
+/** Appends the same event to several jobs, inside the transaction of what it tells. */
+export async function insertEvents(
+  tx: Orm,
+  { jobIds, at, kind, detail }: Omit<EventRow, 'sequence' | 'jobId'> & { jobIds: string[] },
+): Promise<void> {
+  const ids = sql`(select id from jsonb_array_elements_text(${JSON.stringify(jobIds)}::jsonb) id
+    order by id) job`;
+  // The locks first and alone: the numbers below are read as they are once all locks are held.
+  await tx.execute(
+    sql`select pg_advisory_xact_lock(hashtextextended('events/' || job.id, 0)) from ${ids}`,
+  );
+  await tx.execute(sql`
+    insert into job_events (job_id, sequence, at, kind, detail)
+    select job.id, 1 + coalesce((select max(e.sequence) from job_events e where e.job_id = job.id), 0),
+      ${at.toISOString()}::timestamptz, ${kind}, ${JSON.stringify(detail)}::jsonb
+    from ${ids}`);
+}
+
 export async function listEvents(
   orm: Orm,
   { jobId, after, limit }: { jobId: string; after: number; limit: number },

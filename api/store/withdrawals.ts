@@ -2,24 +2,66 @@
 // read when the next one is frozen.
 
 import { and, asc, eq, gt, sql } from 'drizzle-orm';
+import type { JobState } from '../contract/jobs.ts';
 import { type AuditEntry, appendAudit } from './audit.ts';
 import { type Orm, rows } from './database.ts';
+import { insertEvents } from './job-events.ts';
 import { withdrawals } from './schema-teams.ts';
 
 export type WithdrawalRow = typeof withdrawals.$inferSelect;
 
-/** Stores a withdrawal; false where the case is withdrawn already. */
+/** A job that has not ended. */
+export type RunningJob = { id: string; state: JobState };
+
+/**
+ * Held while a case is withdrawn (alone) and while a job is launched (shared), so that a job either
+ * hears of the withdrawal or is refused because of it. Taken before any lock of events or audit.
+ */
+async function lockWithdrawals(tx: Orm, datasetId: string, mode: 'alone' | 'shared') {
+  const lock = sql.raw(`pg_advisory_xact_lock${mode === 'shared' ? '_shared' : ''}`);
+  await tx.execute(sql`select ${lock}(hashtextextended(${`withdrawals/${datasetId}`}, 0))`);
+}
+
+/**
+ * Stores a withdrawal and tells the jobs that still draw the case, by an event `caseWithdrawn`
+ * each. Answers those jobs; null where the case is withdrawn already.
+ */
 export async function insertWithdrawal(
   orm: Orm,
   row: WithdrawalRow,
   audit: AuditEntry,
-): Promise<boolean> {
+): Promise<RunningJob[] | null> {
   return await orm.transaction(async (tx) => {
+    await lockWithdrawals(tx, row.datasetId, 'alone');
     const added = await tx.insert(withdrawals).values(row).onConflictDoNothing().returning();
-    if (added.length === 0) return false;
+    if (added.length === 0) return null;
+    const running = await listRunningWith(tx, row);
+    await insertEvents(tx, {
+      jobIds: running.map(({ id }) => id),
+      at: row.createdAt,
+      kind: 'caseWithdrawn',
+      detail: { caseId: row.caseId, reason: row.reason },
+    });
     await appendAudit(tx, audit);
-    return true;
+    return running;
   });
+}
+
+async function listRunningWith(
+  tx: Orm,
+  { datasetId, caseId }: { datasetId: string; caseId: string },
+): Promise<RunningJob[]> {
+  return await rows(
+    tx,
+    sql`select j.id, j.state from jobs j
+      where j.dataset_id = ${datasetId} and j.ended_at is null and j.snapshot_id in (
+        select k.snapshot_id from snapshot_chunks k
+        where k.snapshot_id in (select o.snapshot_id from jobs o
+          where o.dataset_id = ${datasetId} and o.ended_at is null)
+        and (select c.ordinal from cases c
+          where c.dataset_id = ${datasetId} and c.case_id = ${caseId} limit 1) = any (k.ordinals))
+      order by j.id`,
+  );
 }
 
 export async function findWithdrawal(
