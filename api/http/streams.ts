@@ -1,13 +1,20 @@
 // Streams in and out. Bodies are read in chunks with a cap on the decompressed size (workerd does
 // not unzip request bodies, and a small zip can be a large body); answers are pulled, not buffered.
 
+import type { Context } from 'hono';
 import { uploadLimits } from '../contract/cases.ts';
 import { ProblemError } from '../errors.ts';
 
 /** The bytes of a request body, unzipped when `Content-Encoding: gzip` or by its first bytes. */
-export function bodyChunks(request: Request, maxBytes: number): AsyncGenerator<Uint8Array> {
+export function bodyChunks(
+  request: Pick<Request, 'body'>,
+  maxBytes: number,
+): AsyncGenerator<Uint8Array> {
   if (request.body === null) {
-    throw new ProblemError('invalid-request', 'The body is empty: send NDJSON, one case a line.');
+    throw new ProblemError(
+      'invalid-request',
+      'The body is empty: send a file, for cases NDJSON, one case a line.',
+    );
   }
   return capped(unzipped(request.body), maxBytes);
 }
@@ -56,6 +63,18 @@ async function* capped(
   }
 }
 
+/**
+ * The whole text of a request body, unzipped; `too-large` over `maxBytes`, `unprocessable` where
+ * it is no UTF-8. Bodies that were read on the way in, as JSON documents are, are taken from there.
+ */
+export async function bodyText(c: Context, maxBytes: number): Promise<string> {
+  const kept = c.req.raw.bodyUsed ? new Response(await c.req.arrayBuffer()) : c.req.raw;
+  const decoder = new TextDecoder('utf-8', { fatal: true });
+  let text = '';
+  for await (const chunk of bodyChunks(kept, maxBytes)) text += decoded(decoder, chunk);
+  return text + decoded(decoder);
+}
+
 /** The lines of a UTF-8 stream with their numbers from 1; blank lines are passed over. */
 export async function* numberedLines(
   chunks: AsyncIterable<Uint8Array>,
@@ -82,13 +101,12 @@ function refuseLong(line: number, text: string): void {
   throw new ProblemError('too-large', `Line ${line} is over ${uploadLimits.lineBytes} characters.`);
 }
 
-function decoded(decoder: TextDecoder, chunk: Uint8Array | undefined, line: number): string {
+function decoded(decoder: TextDecoder, chunk?: Uint8Array, line?: number): string {
   try {
     return chunk === undefined ? decoder.decode() : decoder.decode(chunk, { stream: true });
   } catch (cause) {
-    throw new ProblemError('unprocessable', `After line ${line} the body is not valid UTF-8.`, {
-      cause,
-    });
+    const where = line === undefined ? 'The body' : `After line ${line} the body`;
+    throw new ProblemError('unprocessable', `${where} is not valid UTF-8.`, { cause });
   }
 }
 

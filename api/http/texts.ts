@@ -20,7 +20,8 @@ export const storableUrl = createMiddleware<Env>(async (c, next) => {
 /** Refuses a JSON body with such a text in a value or a name, by pointer. */
 export const storableBody = createMiddleware<Env>(async (c, next) => {
   if (isJsonDocument(c.req.header('content-type')) && c.req.method !== 'GET') {
-    const text = await c.req.text();
+    // As bytes: read as text, a zipped file would be spoilt for a route that can unzip it.
+    const text = new TextDecoder().decode(await c.req.arrayBuffer());
     const pointer = spelled.test(text) ? pointerToUnstorable(parsed(text)) : null;
     if (pointer !== null) {
       const detail = 'a zero character or half of a surrogate pair, which cannot be stored';

@@ -3,9 +3,18 @@
 
 import { gzipSync } from 'node:zlib';
 import fc from 'fast-check';
+import { Hono } from 'hono';
 import { describe, expect, test } from 'vitest';
 import { uploadLimits } from '../../api/contract/cases.ts';
-import { bodyChunks, ndjson, numberedLines, streamed, textStream } from '../../api/http/streams.ts';
+import {
+  bodyChunks,
+  bodyText,
+  ndjson,
+  numberedLines,
+  streamed,
+  textStream,
+} from '../../api/http/streams.ts';
+import { storableBody } from '../../api/http/texts.ts';
 
 type Bytes = Uint8Array<ArrayBuffer>;
 const bytesOf = (text: string): Bytes => new TextEncoder().encode(text);
@@ -98,6 +107,37 @@ describe('a body', () => {
     const request = new Request('http://test/', { method: 'POST' });
     expect(() => bodyChunks(request, 10)).toThrow('The body is empty');
   });
+});
+
+describe('a whole text', () => {
+  const app = new Hono();
+  app.use(storableBody as never);
+  app.put('/', async (c) => {
+    try {
+      return c.text(await bodyText(c, 1000));
+    } catch (error) {
+      return c.text((error as Error).message, 422);
+    }
+  });
+  const put = async (body: Bytes, type: string) => {
+    const response = await app.request('/', {
+      method: 'PUT',
+      body,
+      headers: { 'content-type': type },
+    });
+    return await response.text();
+  };
+
+  test.each(['application/json', 'application/octet-stream'])(
+    'is read plain or zipped, as %s',
+    async (type) => {
+      const text = '{"é": NaN}';
+      expect(await put(bytesOf(text), type)).toBe(text);
+      expect(await put(new Uint8Array(gzipSync(text)), type)).toBe(text);
+      expect(await put(new Uint8Array(gzipSync('x'.repeat(1001))), type)).toContain('over 1000');
+      expect(await put(new Uint8Array([0x22, 0xff, 0x22]), type)).toContain('not valid UTF-8');
+    },
+  );
 });
 
 describe('an answer', () => {
