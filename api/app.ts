@@ -15,6 +15,7 @@ import { storableBody, storableUrl } from './http/texts.ts';
 import { auditRoutes } from './routes/audit.ts';
 import { caseRoutes } from './routes/cases.ts';
 import { datasetRoutes } from './routes/datasets.ts';
+import { diffRoutes } from './routes/diffs.ts';
 import { jobRoutes } from './routes/jobs.ts';
 import { ruleSetRoutes } from './routes/rule-sets.ts';
 import { snapshotRoutes } from './routes/snapshots.ts';
@@ -51,6 +52,7 @@ export function createApp(deps: Deps): OpenAPIHono<Env> {
   app.route('/', splitRoutes(deps));
   app.route('/', ruleSetRoutes(deps));
   app.route('/', snapshotRoutes(deps));
+  app.route('/', diffRoutes(deps));
   app.route('/', withdrawalRoutes(deps));
   app.route('/', targetRoutes(deps));
   app.route('/', jobRoutes(deps));

@@ -45,7 +45,7 @@ export const importTable: Row[] = [
       'api/ids.ts',
     ],
     mayTypes: ['api/deps.ts'],
-    packages: digests,
+    packages: [...digests, 'diff'],
   },
   {
     folder: 'api/http/',
