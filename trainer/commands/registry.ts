@@ -1,6 +1,7 @@
 // Every command, by name.
 
 import { demo } from './demo.ts';
+import { diff } from './diff.ts';
 import { doctor } from './doctor.ts';
 import type { AddCommand } from './io.ts';
 import { launch } from './launch.ts';
@@ -18,6 +19,7 @@ export const commands: Record<string, AddCommand> = {
   rules,
   'what-if': whatIf,
   snapshot,
+  diff,
   launch,
   watch,
   verify,
