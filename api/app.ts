@@ -18,6 +18,7 @@ import { datasetRoutes } from './routes/datasets.ts';
 import { diffRoutes } from './routes/diffs.ts';
 import { jobRoutes } from './routes/jobs.ts';
 import { ruleSetRoutes } from './routes/rule-sets.ts';
+import { scoreRoutes } from './routes/scores.ts';
 import { snapshotRoutes } from './routes/snapshots.ts';
 import { splitRoutes } from './routes/splits.ts';
 import { systemRoutes } from './routes/system.ts';
@@ -50,6 +51,7 @@ export function createApp(deps: Deps): OpenAPIHono<Env> {
   app.route('/', versionRoutes(deps));
   app.route('/', caseRoutes(deps));
   app.route('/', splitRoutes(deps));
+  app.route('/', scoreRoutes(deps));
   app.route('/', ruleSetRoutes(deps));
   app.route('/', snapshotRoutes(deps));
   app.route('/', diffRoutes(deps));

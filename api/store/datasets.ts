@@ -54,13 +54,21 @@ export async function moveAttributes(
   audit: AuditEntry,
 ): Promise<boolean> {
   return await orm.transaction(async (tx) => {
-    const moved = await tx
-      .update(datasets)
-      .set({ attributes: change.to })
-      .where(and(eq(datasets.id, change.datasetId), eq(datasets.attributes, change.from)))
-      .returning({ id: datasets.id });
-    if (moved.length === 0) return false;
+    if (!(await setAttributes(tx, change))) return false;
     await appendAudit(tx, audit);
     return true;
   });
+}
+
+/** The same inside the transaction of another change, whose audit entry tells of it. */
+export async function setAttributes(
+  tx: Orm,
+  change: { datasetId: string; from: AttributeMap; to: AttributeMap },
+): Promise<boolean> {
+  const moved = await tx
+    .update(datasets)
+    .set({ attributes: change.to })
+    .where(and(eq(datasets.id, change.datasetId), eq(datasets.attributes, change.from)))
+    .returning({ id: datasets.id });
+  return moved.length > 0;
 }

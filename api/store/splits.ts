@@ -77,19 +77,13 @@ export async function findStrayOrdinals(
   );
 }
 
-/** The ordinals of one side of a fold; `all` means every case (null). */
-export async function findSide(
+/** One fold of a split; `not-found` saying which there are. */
+export async function findFold(
   orm: Orm,
-  { fold, side, ...key }: SplitKey & { fold: number | 'all'; side: 'train' | 'val' },
-): Promise<number[] | null> {
+  { fold, ...key }: SplitKey & { fold: number },
+): Promise<FoldRow> {
   const folds = await listFolds(orm, key);
-  if (folds.length === 0) {
-    throw new ProblemError(
-      'not-found',
-      `Version ${key.version} has no split "${key.split}". Put one while the version is a draft.`,
-    );
-  }
-  if (fold === 'all') return null;
+  if (folds.length === 0) throw noSuchSplit(key);
   const found = folds.find((row) => row.fold === fold);
   if (found === undefined) {
     throw new ProblemError(
@@ -97,7 +91,24 @@ export async function findSide(
       `Split "${key.split}" has folds 0 to ${folds.length - 1}, not ${fold}.`,
     );
   }
-  return found[side];
+  return found;
+}
+
+function noSuchSplit({ version, split }: SplitKey): ProblemError {
+  return new ProblemError(
+    'not-found',
+    `Version ${version} has no split "${split}". Put one while the version is a draft.`,
+  );
+}
+
+/** The ordinals of one side of a fold; `all` means every case (null). */
+export async function findSide(
+  orm: Orm,
+  { fold, side, ...key }: SplitKey & { fold: number | 'all'; side: 'train' | 'val' },
+): Promise<number[] | null> {
+  if (fold !== 'all') return (await findFold(orm, { ...key, fold }))[side];
+  if ((await listFolds(orm, key)).length === 0) throw noSuchSplit(key);
+  return null;
 }
 
 /** The cases of one side of a fold in id order, a page of rows at a time. */
