@@ -13,6 +13,7 @@ import { problemAnswer } from './http/problem.ts';
 import { router } from './http/router.ts';
 import { storableBody, storableUrl } from './http/texts.ts';
 import { auditRoutes } from './routes/audit.ts';
+import { caseUsageRoutes } from './routes/case-usage.ts';
 import { caseRoutes } from './routes/cases.ts';
 import { datasetRoutes } from './routes/datasets.ts';
 import { diffRoutes } from './routes/diffs.ts';
@@ -56,6 +57,7 @@ export function createApp(deps: Deps): OpenAPIHono<Env> {
   app.route('/', snapshotRoutes(deps));
   app.route('/', diffRoutes(deps));
   app.route('/', withdrawalRoutes(deps));
+  app.route('/', caseUsageRoutes(deps));
   app.route('/', targetRoutes(deps));
   app.route('/', jobRoutes(deps));
   app.route('/', auditRoutes(deps));

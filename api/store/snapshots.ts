@@ -132,6 +132,25 @@ export async function* listSnapshotChunks(
   }
 }
 
+/** Draw units of every case of a snapshot, in digest order. */
+export async function findDrawUnits(orm: Orm, snapshotId: string): Promise<Float64Array> {
+  const chunks = await rows<{ units: Uint8Array }>(
+    orm,
+    sql`select array_send(draw_units) as units from snapshot_chunks
+      where snapshot_id = ${snapshotId} order by chunk`,
+  );
+  const parts = chunks.map(({ units }) =>
+    elements(units, (view, at) => Number(view.getBigInt64(at))),
+  );
+  const whole = new Float64Array(parts.reduce((sum, part) => sum + part.length, 0));
+  let at = 0;
+  for (const part of parts) {
+    whole.set(part, at);
+    at += part.length;
+  }
+  return whole;
+}
+
 // array_send: int32 dimensions, flags, element type, then length and lower bound of the one
 // dimension; each element is an int32 byte count and big-endian bytes. An empty array has no
 // dimension.

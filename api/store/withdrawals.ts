@@ -1,7 +1,7 @@
 // Withdrawn cases of a dataset. A withdrawal is never taken back and touches no snapshot: it is
 // read when the next one is frozen.
 
-import { and, asc, eq, gt, sql } from 'drizzle-orm';
+import { and, asc, eq, gt, lte, sql } from 'drizzle-orm';
 import type { JobState } from '../contract/jobs.ts';
 import { type AuditEntry, appendAudit } from './audit.ts';
 import { type Orm, rows } from './database.ts';
@@ -86,6 +86,18 @@ export async function listWithdrawals(
     .where(and(eq(withdrawals.datasetId, datasetId), gt(withdrawals.caseId, after ?? '')))
     .orderBy(asc(withdrawals.caseId))
     .limit(limit);
+}
+
+/** Ids of the cases of a dataset that were withdrawn until a time. */
+export async function findWithdrawnUntil(
+  orm: Orm,
+  { datasetId, at }: { datasetId: string; at: Date },
+): Promise<Set<string>> {
+  const found = await orm
+    .select({ id: withdrawals.caseId })
+    .from(withdrawals)
+    .where(and(eq(withdrawals.datasetId, datasetId), lte(withdrawals.createdAt, at)));
+  return new Set(found.map(({ id }) => id));
 }
 
 /**

@@ -7,6 +7,7 @@ import { findDataset } from '../../store/datasets.ts';
 import { findRuleSetById } from '../../store/rule-sets.ts';
 import { findSnapshot, type SnapshotRow } from '../../store/snapshots.ts';
 import { casesOfSide } from '../../store/splits.ts';
+import { findWithdrawnUntil } from '../../store/withdrawals.ts';
 import { groupValue } from '../../weights/diagnostics.ts';
 import { snapshotCases } from '../snapshots/read.ts';
 import { noteContact, type TrainerSession } from './session.ts';
@@ -58,16 +59,22 @@ export async function readTrainerSnapshot(
   return { snapshot: row, cases: snapshotCases(deps, row.id) };
 }
 
-/** Both sides of the fold: the snapshot's cases to train on, the validation cases to judge by. */
-export async function* readTrainerCases(deps: Deps, { snapshot }: TrainerSession) {
+/**
+ * Both sides of the fold: the snapshot's cases to train on, the validation cases to judge by. Those
+ * are without what was withdrawn before the attempt; what it trains on is the snapshot's to say.
+ */
+export async function* readTrainerCases(deps: Deps, { snapshot, attempt }: TrainerSession) {
   const { datasetId, version, split, header } = snapshot;
   const groups = await groupsOf(deps, snapshot);
-  const excluded = new Set(snapshot.excluded.map(({ id }) => id));
+  const left = {
+    train: new Set(snapshot.excluded.map(({ id }) => id)),
+    val: await findWithdrawnUntil(deps.database.orm, { datasetId, at: attempt.createdAt }),
+  };
   for (const side of ['train', 'val'] as const) {
     const key = { datasetId, version, split, fold: header.fold, side };
     for await (const page of casesOfSide(deps.database.orm, key)) {
       for (const { caseId, attributes, files } of page) {
-        if (side === 'train' && excluded.has(caseId)) continue;
+        if (left[side].has(caseId)) continue;
         const values = groups.map((name) => [name, groupValue(attributes[name])]);
         yield { id: caseId, side, groups: Object.fromEntries(values), scoreDecile: null, files };
       }

@@ -1,0 +1,156 @@
+// Which snapshots hold a case, which jobs saw it, and how often: counted by replaying the plans of
+// verified epochs, with a bound on the work of one answer.
+
+import { type CaseDraws, type CaseUsage, usageLimit } from '../contract/case-usage.ts';
+import type { Actor, Deps } from '../deps.ts';
+import {
+  type JobWith,
+  listJobsWith,
+  listSnapshotsWith,
+  listVersionsWith,
+  type SnapshotWith,
+} from '../store/case-usage.ts';
+import { listVerifiedEpochs, type VerifiedEpochs } from '../store/draw-ledger.ts';
+import { findDrawUnits } from '../store/snapshots.ts';
+import { findWithdrawal } from '../store/withdrawals.ts';
+import { caseDraws, drawBounds } from '../weights/case-draws.ts';
+import { wholeUnits } from '../weights/units.ts';
+import { requireDataset } from './datasets.ts';
+import { requireKnownCase, withdrawalView } from './withdrawals.ts';
+
+/** Cases and draws that are planned for one answer: about a second and a half. */
+const workOfAnswer = 10_000_000;
+/** Counts of epochs that are kept per deployment: asked again, an answer goes on where it stopped. */
+const keptCounts = 100_000;
+const countsOf = new WeakMap<Deps, Map<string, number>>();
+
+/**
+ * Everything that used a case. At most `work` cases and draws are planned; what that leaves open is
+ * bounded, not guessed. Throws `not-found` for a case that the dataset never had.
+ */
+export async function caseUsage(
+  deps: Deps,
+  actor: Actor,
+  {
+    dataset: key,
+    caseId,
+    job,
+    work = workOfAnswer,
+  }: { dataset: string; caseId: string; job?: string; work?: number },
+): Promise<CaseUsage> {
+  const dataset = await requireDataset(deps, actor, key);
+  const ordinal = await requireKnownCase(deps, { dataset, caseId });
+  const orm = deps.database.orm;
+  const named = { datasetId: dataset.id, caseId, ordinal, limit: usageLimit };
+  const withdrawn = await findWithdrawal(orm, named);
+  const snapshots = await listSnapshotsWith(orm, named);
+  const jobs = await listJobsWith(orm, { ...named, jobId: job });
+  const drawn = await drawsOfJobs(deps, jobs, { left: work });
+  return {
+    caseId,
+    withdrawn: withdrawn === undefined ? null : withdrawalView(withdrawn),
+    versions: await listVersionsWith(orm, named),
+    snapshots: snapshots.map(snapshotView),
+    snapshotsTotal: snapshots[0]?.total ?? 0,
+    jobs: jobs.map(({ id, state, digest, place }) => ({
+      id,
+      state,
+      snapshot: digest,
+      side: place === null ? 'val' : 'train',
+      drawn: drawn.get(id) ?? null,
+    })),
+    jobsTotal: jobs[0]?.total ?? 0,
+    models: jobs.filter(({ state }) => state === 'succeeded').map(({ id }) => id),
+  };
+}
+
+function snapshotView({ drawUnits, createdAt, total: _, ...row }: SnapshotWith) {
+  return {
+    ...row,
+    side: drawUnits === null ? ('excluded' as const) : ('train' as const),
+    drawProbability: (drawUnits ?? 0) / wholeUnits,
+    createdAt: createdAt.toISOString(),
+  };
+}
+
+// Snapshot by snapshot, so that the units of one at a time are held; jobs in the order given.
+async function drawsOfJobs(
+  deps: Deps,
+  jobs: JobWith[],
+  work: { left: number },
+): Promise<Map<string, CaseDraws>> {
+  const drawing = jobs.filter(({ place }) => place !== null);
+  const ids = drawing.map(({ id }) => id);
+  const epochs = await listVerifiedEpochs(deps.database.orm, ids);
+  const drawn = new Map<string, CaseDraws>();
+  for (const snapshotId of new Set(drawing.map((job) => job.snapshotId))) {
+    const drawUnits = await findDrawUnits(deps.database.orm, snapshotId);
+    for (const job of drawing.filter((one) => one.snapshotId === snapshotId)) {
+      drawn.set(job.id, drawsOfJob(deps, job, { drawUnits, epochs: epochs.get(job.id), work }));
+    }
+  }
+  return drawn;
+}
+
+function drawsOfJob(
+  deps: Deps,
+  job: JobWith,
+  {
+    drawUnits,
+    epochs = { verified: [], begun: 0 },
+    work,
+  }: { drawUnits: Float64Array; epochs?: VerifiedEpochs; work: { left: number } },
+): CaseDraws {
+  const { drawsPerEpoch, epochs: epochsTotal } = job.settings;
+  const place = job.place as number;
+  const bounds = drawBounds({ drawUnits: drawUnits[place], drawsPerEpoch });
+  let [count, epochsCounted] = [0, 0];
+  for (const epoch of epochs.verified) {
+    const found = drawsInEpoch(deps, { job, epoch, drawUnits, work });
+    if (found === null) continue;
+    count += found;
+    epochsCounted += 1;
+  }
+  const open = epochs.verified.length - epochsCounted;
+  return {
+    count,
+    epochsCounted,
+    atLeast: count + open * bounds.atLeast,
+    atMost: count + open * bounds.atMost,
+    epochsVerified: epochs.verified.length,
+    unverifiedEpochs: epochsBegun(job, epochs) - epochs.verified.length,
+    epochsTotal,
+  };
+}
+
+/** Null where nothing is kept of the epoch and the work of this answer is used up. */
+function drawsInEpoch(
+  deps: Deps,
+  {
+    job,
+    epoch,
+    drawUnits,
+    work,
+  }: { job: JobWith; epoch: number; drawUnits: Float64Array; work: { left: number } },
+): number | null {
+  const counts = countsOf.get(deps) ?? new Map<string, number>();
+  countsOf.set(deps, counts);
+  const { digest, seed, place } = job;
+  const { drawsPerEpoch } = job.settings;
+  const key = `${digest}/${seed}/${drawsPerEpoch}/${place}/${epoch}`;
+  const known = counts.get(key);
+  if (known !== undefined) return known;
+  if (work.left <= 0) return null;
+  work.left -= drawUnits.length + drawsPerEpoch;
+  const count = caseDraws(place as number, { digest, drawUnits, seed, epoch, drawsPerEpoch });
+  counts.set(key, count);
+  if (counts.size > keptCounts) counts.delete(counts.keys().next().value as string);
+  return count;
+}
+
+// What the ledger knows of, what the trainer said of its progress, and all of a job that succeeded.
+function epochsBegun({ state, progress, settings }: JobWith, { begun }: VerifiedEpochs): number {
+  if (state === 'succeeded') return settings.epochs;
+  const { step, steps } = progress ?? { step: 0, steps: 1 };
+  return Math.max(begun, Math.ceil((step / steps) * settings.epochs));
+}
