@@ -19,6 +19,7 @@ import { runningSha256 } from './running-sha256.ts';
 import { requireVersion } from './versions.ts';
 
 const batchLines = 5_000;
+const filesSchema = caseFileSchema.array().max(1000);
 
 type NumberedLine = { line: number; text: string };
 
@@ -141,10 +142,7 @@ function readCase(id: string, line: Record<string, unknown>, attributes: Attribu
   if (fault !== undefined) {
     return { fault: { caseId: id, pointer: `/attributes/${fault.name}`, detail: fault.detail } };
   }
-  const files = caseFileSchema
-    .array()
-    .max(1000)
-    .safeParse(line.files ?? []);
+  const files = filesSchema.safeParse(line.files ?? []);
   if (!files.success) {
     const [issue] = files.error.issues;
     const pointer = `/files/${issue.path.join('/')}`;

@@ -169,60 +169,84 @@ export async function insertCases(
         answer: { received: upload.received, ...counts },
       });
     }
-    // Embedded Postgres has no autovacuum: without statistics the next part's joins are quadratic.
-    if (upload.received >= 1_000) await tx.execute(sql`select analyze_cases()`);
+    await analyzeWhereGrown(tx, datasetId);
     await appendAudit(tx, audit(counts));
     return counts;
   });
 }
 
+// Embedded Postgres has no autovacuum, and a server's comes late: without statistics the joins of
+// the next part are quadratic. Repeated when the table has grown by half, so that it stays cheap.
+async function analyzeWhereGrown(tx: Orm, datasetId: string): Promise<void> {
+  await tx.execute(sql`select analyze_cases() from pg_class
+    where oid = 'cases'::regclass and 1000 + 1.5 * reltuples
+      < (select max(ordinal) from cases where dataset_id = ${datasetId})`);
+}
+
 // A live row of this draft is changed in place; one of an earlier version is closed at this draft
 // and, unless the line removes the case, followed by a new row with the same ordinal. A case that
 // was added and removed within the draft keeps an empty range, so its ordinal is never given to
-// another.
-async function storeBatch(
-  tx: Orm,
-  { datasetId, version, batch }: { datasetId: string; version: number; batch: string },
-): Promise<UploadCounts> {
-  const lines = sql`jsonb_to_recordset(${batch}::jsonb) as line (id text, attributes jsonb, files jsonb, removed boolean)`;
-  const live = sql`c.dataset_id = ${datasetId} and c.case_id = line.id and c.valid_to is null`;
-  const changed = sql`(line.removed or c.attributes is distinct from line.attributes or c.files is distinct from line.files)`;
-  const dropped = await rows(
+// another. Cases that were never seen, the rule in a first upload, take one pass over the lines.
+async function storeBatch(tx: Orm, batch: Batch): Promise<UploadCounts> {
+  const { datasetId, version } = batch;
+  const [seen] = await rows<
+    Record<'added' | 'dropped' | 'edited' | 'closed' | 'returning', number>
+  >(
     tx,
-    sql`update cases c set valid_to = ${version} from ${lines}
-      where ${live} and line.removed and c.valid_from = ${version} returning 1`,
+    sql`with line as materialized (select * from ${linesOf(batch)}),
+      moved as (
+        update cases c set
+          valid_to = case when line.removed or c.valid_from < ${version} then ${version}::int end,
+          attributes = case when line.removed or c.valid_from < ${version} then c.attributes else line.attributes end,
+          files = case when line.removed or c.valid_from < ${version} then c.files else line.files end
+        from line where c.dataset_id = ${datasetId} and c.case_id = line.id and c.valid_to is null
+          and (line.removed or c.attributes is distinct from line.attributes or c.files is distinct from line.files)
+        returning c.valid_from < ${version} as earlier, line.removed is true as removed
+      ),
+      known as materialized (
+        select line.id, bool_or(c.valid_to is null) as live from line
+        join cases c on c.dataset_id = ${datasetId} and c.case_id = line.id
+        where line.removed is not true group by line.id
+      ),
+      added as (
+        insert into cases (dataset_id, ordinal, case_id, valid_from, attributes, files)
+        select ${datasetId}, start.ordinal + row_number() over (order by line.id), line.id, ${version}::int,
+          line.attributes, line.files
+        from line cross join (select coalesce(max(ordinal), -1) as ordinal from cases where dataset_id = ${datasetId}) start
+        where line.removed is not true and line.id not in (select id from known)
+        returning 1
+      )
+      select (select count(*)::int from added) as added,
+        (select count(*)::int from known where not live) as returning,
+        count(*) filter (where removed)::int as dropped,
+        count(*) filter (where not removed and not earlier)::int as edited,
+        count(*) filter (where not removed and earlier)::int as closed
+      from moved`,
   );
-  const edited = await rows(
-    tx,
-    sql`update cases c set attributes = line.attributes, files = line.files from ${lines}
-      where ${live} and line.removed is not true and c.valid_from = ${version} and ${changed} returning 1`,
-  );
-  const closed = await rows<{ removed: boolean | null }>(
-    tx,
-    sql`update cases c set valid_to = ${version} from ${lines}
-      where ${live} and c.valid_from < ${version} and ${changed} returning line.removed`,
-  );
-  const added = await rows(
-    tx,
-    sql`insert into cases (dataset_id, ordinal, case_id, valid_from, attributes, files)
-      select ${datasetId}, coalesce(known.ordinal, start.ordinal + row_number() over (partition by known.ordinal is null order by line.id))::int,
-        line.id, ${version}::int, line.attributes, line.files
-      from ${lines}
-      left join lateral (select old.ordinal, old.valid_to from cases old where old.dataset_id = ${datasetId}
-        and old.case_id = line.id order by old.valid_to nulls first limit 1) known on true
-      cross join (select coalesce(max(ordinal), -1)::int as ordinal from cases where dataset_id = ${datasetId}) start
-      where line.removed is not true and (known.ordinal is null or known.valid_to is not null)
-      on conflict (dataset_id, ordinal, valid_from) do update
-        set attributes = excluded.attributes, files = excluded.files, valid_to = null
-      returning 1`,
-  );
-  const removedFromBase = closed.filter((row) => row.removed === true).length;
-  const replaced = closed.length - removedFromBase;
+  if (seen.closed + seen.returning > 0) await reopen(tx, batch);
   return {
-    inserted: added.length - replaced,
-    updated: edited.length + replaced,
-    removed: dropped.length + removedFromBase,
+    inserted: seen.added + seen.returning,
+    updated: seen.edited + seen.closed,
+    removed: seen.dropped,
   };
+}
+
+type Batch = { datasetId: string; version: number; batch: string };
+
+const linesOf = ({ batch }: Batch) =>
+  sql`jsonb_to_recordset(${batch}::jsonb) as line (id text, attributes jsonb, files jsonb, removed boolean)`;
+
+// New rows for cases that have rows and none that is live: closed just now, or removed before.
+async function reopen(tx: Orm, batch: Batch): Promise<void> {
+  await tx.execute(sql`insert into cases (dataset_id, ordinal, case_id, valid_from, attributes, files)
+    select ${batch.datasetId}, known.ordinal, line.id, ${batch.version}::int, line.attributes, line.files
+    from ${linesOf(batch)}
+    join lateral (select min(old.ordinal) as ordinal from cases old
+      where old.dataset_id = ${batch.datasetId} and old.case_id = line.id
+      having bool_and(old.valid_to is not null)) known on known.ordinal is not null
+    where line.removed is not true
+    on conflict (dataset_id, ordinal, valid_from) do update
+      set attributes = excluded.attributes, files = excluded.files, valid_to = null`);
 }
 
 export async function findUploadPart(

@@ -1,5 +1,6 @@
-// npm run bench -- scale [CASES]: push, commit, what-if, freeze and stream many synthetic cases on
-// PGlite. Prints seconds per step, their ratio to the whole, and the service's peak memory.
+// npm run bench -- scale [CASES] [--postgres]: push, commit, what-if, freeze and stream many
+// synthetic cases, on PGlite or a real Postgres. Prints seconds per step, their share of the whole,
+// and the service's peak memory after each.
 
 import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -9,6 +10,7 @@ import { gzipSync } from 'node:zlib';
 import { createClient } from '../../trainer/client.ts';
 import { table } from '../../trainer/commands/io.ts';
 import { startService } from '../../trainer/demo/service.ts';
+import { startPostgres } from '../support/postgres.ts';
 
 const number = { type: 'number', origin: 'measured' };
 const attributes = {
@@ -57,6 +59,15 @@ function line(k: number): string {
   return `${JSON.stringify({ id: `case_${String(k).padStart(7, '0')}`, attributes: values, files })}\n`;
 }
 
+/** What was done, seconds, of them CPU of the service, and its peak memory so far in MB. */
+type Row = [string, number, number, number];
+
+/** Seconds of CPU that a process has used, where the system tells. */
+function cpuSeconds(pid: number): number {
+  const fields = readFileSync(`/proc/${pid}/stat`, 'utf8').split(') ')[1].split(' ');
+  return (Number(fields[11]) + Number(fields[12])) / 100;
+}
+
 /** Peak resident memory of a process in MB, where the system tells. */
 function peakMemoryMb(pid: number): number {
   const status = readFileSync(`/proc/${pid}/status`, 'utf8');
@@ -71,21 +82,36 @@ function folds(caseCount: number): { train: string[]; val: string[] }[] {
   }));
 }
 
-export async function scale(caseCount = 100_000): Promise<void> {
+export async function scale(caseCount = 100_000, { postgres = false } = {}): Promise<void> {
   const work = mkdtempSync(join(tmpdir(), 'counterweight-scale-'));
-  const service = await startService({ dataDir: work, port: 0, targets: [], say: console.error });
+  const cluster = postgres ? await startPostgres({ durable: true }) : null;
+  const service = await startService({
+    dataDir: work,
+    port: 0,
+    targets: [],
+    say: console.error,
+    database: cluster?.urls,
+  });
   const client = createClient({
     api: service.url,
     token: service.token,
     fetch,
     sleep: (ms) => sleep(ms),
   });
-  const rows: [string, number][] = [];
+  const rows: Row[] = [];
   const timed = async <Value>(what: string, act: () => Promise<Value>): Promise<Value> => {
     const startedAt = performance.now();
+    const cpuBefore = cpuSeconds(service.pid);
     const value = await act();
-    rows.push([what, (performance.now() - startedAt) / 1000]);
-    console.error(`${what}: ${rows[rows.length - 1][1].toFixed(1)} s`);
+    const seconds = (performance.now() - startedAt) / 1000;
+    const row: Row = [
+      what,
+      seconds,
+      cpuSeconds(service.pid) - cpuBefore,
+      peakMemoryMb(service.pid),
+    ];
+    rows.push(row);
+    console.error(cells(row).join('  '));
     return value;
   };
   const path = '/v1/datasets/scale';
@@ -118,20 +144,18 @@ export async function scale(caseCount = 100_000): Promise<void> {
     for await (const _ of response.body as unknown as AsyncIterable<Uint8Array>);
   });
   await timed('explain', () => client.call('GET', `/v1/snapshots/${digest}/cases/case_0000001`));
-  const memory = peakMemoryMb(service.pid);
   await service.stop();
+  await cluster?.stop();
   rmSync(work, { recursive: true, force: true });
   report(rows, caseCount);
-  console.log(`peak memory of the service: ${memory.toFixed(0)} MB`);
 }
 
-function report(rows: [string, number][], caseCount: number): void {
+function report(rows: Row[], caseCount: number): void {
   const total = rows.reduce((sum, [, seconds]) => sum + seconds, 0);
-  const shown = rows.map(([what, seconds]) => [
-    what,
-    seconds.toFixed(1),
-    `${((100 * seconds) / total).toFixed(0)} %`,
-  ]);
-  const heading = [`${caseCount} cases`, 'seconds', 'share'];
-  console.log(table([heading, ...shown, ['total', total.toFixed(1), '']]));
+  const heading = [`${caseCount} cases`, 'seconds', 'service CPU', 'peak MB'];
+  console.log(table([heading, ...rows.map(cells), ['total', total.toFixed(1), '', '']]));
+}
+
+function cells([what, seconds, cpu, memory]: Row): string[] {
+  return [what, seconds.toFixed(1), cpu.toFixed(1), memory.toFixed(0)];
 }
