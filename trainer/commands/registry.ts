@@ -8,6 +8,7 @@ import { launch } from './launch.ts';
 import { push } from './push.ts';
 import { rules } from './rules.ts';
 import { scan } from './scan.ts';
+import { scores } from './scores.ts';
 import { snapshot } from './snapshot.ts';
 import { verify } from './verify.ts';
 import { watch } from './watch.ts';
@@ -17,6 +18,7 @@ export const commands: Record<string, AddCommand> = {
   scan,
   push,
   rules,
+  scores,
   'what-if': whatIf,
   snapshot,
   diff,
