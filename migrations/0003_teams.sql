@@ -60,6 +60,19 @@ alter table jobs add column alias jsonb;
 alter table snapshot_chunks add column digest text;
 alter table draw_ledger add column hash text;
 
+-- The ids of a chunk's cases, a line each: reading a snapshot then needs no join with its cases.
+alter table snapshot_chunks add column ids text;
+alter table snapshot_chunks alter column ids set storage external;
+alter table snapshot_chunks disable trigger snapshot_chunks_immutable;
+update snapshot_chunks k set ids = (
+  select string_agg(c.case_id, E'\n' order by member.place)
+  from unnest(k.ordinals) with ordinality member (ordinal, place)
+  join snapshots s on s.id = k.snapshot_id
+  join cases c on c.dataset_id = s.dataset_id and c.ordinal = member.ordinal
+    and c.valid_from <= s.version and (c.valid_to is null or c.valid_to > s.version));
+alter table snapshot_chunks enable trigger snapshot_chunks_immutable;
+alter table snapshot_chunks alter column ids set not null;
+
 create trigger withdrawals_immutable before update or delete on withdrawals
   for each row execute function refuse_change();
 create trigger withdrawals_not_emptied before truncate on withdrawals

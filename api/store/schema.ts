@@ -133,6 +133,7 @@ export const snapshotChunks = pgTable('snapshot_chunks', {
   lossFactors: doublePrecision('loss_factors').array().notNull(),
   scores: doublePrecision('scores').array().notNull(),
   digest: text('digest'),
+  ids: text('ids').notNull(),
 });
 
 export const idempotencyKeys = pgTable('idempotency_keys', {

@@ -74,18 +74,18 @@ const literal = (values: Int32Array | Float64Array) => `{${values.join(',')}}`;
 /** Stores a snapshot with its vectors; null when the same inputs were frozen meanwhile. */
 export async function insertSnapshot(
   orm: Orm,
-  { row, vectors }: { row: SnapshotRow; vectors: SnapshotVectors },
+  { row, ids, vectors }: { row: SnapshotRow; ids: string[]; vectors: SnapshotVectors },
   audit: AuditEntry,
 ): Promise<SnapshotRow | null> {
   return await orm.transaction(async (tx) => {
     const [added] = await tx.insert(snapshots).values(row).onConflictDoNothing().returning();
     if (added === undefined) return null;
-    const caseCount = vectors.ordinals.length;
-    for (let from = 0, chunk = 0; from < caseCount; from += chunkCases, chunk++) {
-      const to = Math.min(from + chunkCases, caseCount);
+    for (let from = 0, chunk = 0; from < ids.length; from += chunkCases, chunk++) {
+      const to = Math.min(from + chunkCases, ids.length);
       await tx.execute(sql`
-        insert into snapshot_chunks (snapshot_id, chunk, ordinals, target_units, draw_units, loss_factors, scores)
-        values (${row.id}, ${chunk}, ${literal(vectors.ordinals.subarray(from, to))}::int[],
+        insert into snapshot_chunks (snapshot_id, chunk, ids, ordinals, target_units, draw_units, loss_factors, scores)
+        values (${row.id}, ${chunk}, ${ids.slice(from, to).join('\n')},
+          ${literal(vectors.ordinals.subarray(from, to))}::int[],
           ${literal(vectors.targetUnits.subarray(from, to))}::bigint[],
           ${literal(vectors.drawUnits.subarray(from, to))}::bigint[],
           ${literal(vectors.lossFactors.subarray(from, to))}::float8[],
@@ -108,40 +108,61 @@ async function refuseWithdrawnMeanwhile(tx: Orm, row: SnapshotRow): Promise<void
   );
 }
 
-/** The chunks of a snapshot in order, one at a time. */
+export type SnapshotChunk = SnapshotVectors & { ids: string[] };
+
+/** The chunks of a snapshot in order; the next one is fetched while one is worked on. */
 export async function* listSnapshotChunks(
   orm: Orm,
   snapshotId: string,
-): AsyncGenerator<SnapshotVectors> {
-  for (let chunk = 0; ; chunk++) {
-    const [row] = await rows<Record<keyof SnapshotVectors, Uint8Array>>(
-      orm,
-      sql`select array_send(ordinals) as "ordinals", array_send(target_units) as "targetUnits",
-        array_send(draw_units) as "drawUnits", array_send(loss_factors) as "lossFactors",
-        array_send(scores) as "scores"
-        from snapshot_chunks where snapshot_id = ${snapshotId} and chunk = ${chunk}`,
-    );
-    if (row === undefined) return;
-    yield {
-      ordinals: Int32Array.from(elements(row.ordinals, (view, at) => view.getInt32(at))),
-      targetUnits: elements(row.targetUnits, (view, at) => Number(view.getBigInt64(at))),
-      drawUnits: elements(row.drawUnits, (view, at) => Number(view.getBigInt64(at))),
-      lossFactors: elements(row.lossFactors, (view, at) => view.getFloat64(at)),
-      scores: elements(row.scores, (view, at) => view.getFloat64(at)),
-    };
+): AsyncGenerator<SnapshotChunk> {
+  let next = findChunk(orm, snapshotId, 0);
+  try {
+    for (let chunk = 1; ; chunk++) {
+      const found = await next;
+      if (found === null) return;
+      next = findChunk(orm, snapshotId, chunk);
+      // Awaited in its turn; a reader who leaves early must not leave a failure behind.
+      next.catch(() => {});
+      yield found;
+    }
+  } finally {
+    await next.catch(() => {});
   }
 }
 
-/** Draw units of every case of a snapshot, in digest order. */
+type ChunkBytes = Record<keyof SnapshotVectors, Uint8Array> & { ids: string };
+
+async function findChunk(
+  orm: Orm,
+  snapshotId: string,
+  chunk: number,
+): Promise<SnapshotChunk | null> {
+  const [row] = await rows<ChunkBytes>(
+    orm,
+    sql`select ids, array_send(ordinals) as "ordinals", array_send(target_units) as "targetUnits",
+      array_send(draw_units) as "drawUnits", array_send(loss_factors) as "lossFactors",
+      array_send(scores) as "scores"
+      from snapshot_chunks where snapshot_id = ${snapshotId} and chunk = ${chunk}`,
+  );
+  if (row === undefined) return null;
+  return {
+    ids: row.ids.split('\n'),
+    ordinals: Int32Array.from(elements(row.ordinals, (view, at) => view.getInt32(at))),
+    targetUnits: elements(row.targetUnits, wholeNumber),
+    drawUnits: elements(row.drawUnits, wholeNumber),
+    lossFactors: elements(row.lossFactors, (view, at) => view.getFloat64(at)),
+    scores: elements(row.scores, (view, at) => view.getFloat64(at)),
+  };
+}
+
+/** Only the draw units of a snapshot, in digest order: what a plan of draws is made from. */
 export async function findDrawUnits(orm: Orm, snapshotId: string): Promise<Float64Array> {
   const chunks = await rows<{ units: Uint8Array }>(
     orm,
     sql`select array_send(draw_units) as units from snapshot_chunks
       where snapshot_id = ${snapshotId} order by chunk`,
   );
-  const parts = chunks.map(({ units }) =>
-    elements(units, (view, at) => Number(view.getBigInt64(at))),
-  );
+  const parts = chunks.map(({ units }) => elements(units, wholeNumber));
   const whole = new Float64Array(parts.reduce((sum, part) => sum + part.length, 0));
   let at = 0;
   for (const part of parts) {
@@ -149,6 +170,11 @@ export async function findDrawUnits(orm: Orm, snapshotId: string): Promise<Float
     at += part.length;
   }
   return whole;
+}
+
+// Units are from 0 to 2^52, where a double is exact and much faster than a BigInt.
+function wholeNumber(view: DataView, at: number): number {
+  return view.getUint32(at) * 2 ** 32 + view.getUint32(at + 4);
 }
 
 // array_send: int32 dimensions, flags, element type, then length and lower bound of the one

@@ -145,7 +145,7 @@ async function store(
   actor: Actor,
   { row, fold, name }: { row: SnapshotRow; fold: ResolvedFold; name: string },
 ): Promise<SnapshotRow | null> {
-  const { targetUnits, drawUnits, lossFactors, scores } = fold.resolved;
+  const { ids, targetUnits, drawUnits, lossFactors, scores } = fold.resolved;
   const vectors = { ordinals: fold.ordinals, targetUnits, drawUnits, lossFactors, scores };
   const entry = entryOf(deps, actor, {
     action: 'snapshot.frozen',
@@ -153,5 +153,5 @@ async function store(
     reason: row.reason,
     detail: { id: row.id, dataset: name, version: row.version, split: row.split, fold: row.fold },
   });
-  return await insertSnapshot(deps.database.orm, { row, vectors }, entry);
+  return await insertSnapshot(deps.database.orm, { row, ids, vectors }, entry);
 }

@@ -3,7 +3,6 @@
 import type { Snapshot, SnapshotCase } from '../../contract/snapshots.ts';
 import type { Actor, Deps } from '../../deps.ts';
 import { ProblemError } from '../../errors.ts';
-import { listCaseIds } from '../../store/cases.ts';
 import { findRuleSetById } from '../../store/rule-sets.ts';
 import {
   findSnapshot,
@@ -11,7 +10,6 @@ import {
   listSnapshotChunks,
   listSnapshots,
   type SnapshotRow,
-  type SnapshotVectors,
 } from '../../store/snapshots.ts';
 import { requireDataset } from '../datasets.ts';
 
@@ -61,25 +59,10 @@ export async function pageOfSnapshots(
   return await Promise.all(found.map((row) => snapshotView(deps, row)));
 }
 
-async function* chunksWithIds(
-  deps: Deps,
-  row: SnapshotRow,
-): AsyncGenerator<SnapshotVectors & { ids: string[] }> {
-  for await (const chunk of listSnapshotChunks(deps.database.orm, row.id)) {
-    const { datasetId, version } = row;
-    const ids = await listCaseIds(deps.database.orm, {
-      datasetId,
-      version,
-      ordinals: chunk.ordinals,
-    });
-    yield { ...chunk, ids };
-  }
-}
-
 /** Every case of a snapshot in digest order, read a chunk at a time. */
 export async function* snapshotCases(deps: Deps, snapshotId: string): AsyncGenerator<SnapshotCase> {
   const row = await requireById(deps, snapshotId);
-  for await (const chunk of chunksWithIds(deps, row)) {
+  for await (const chunk of listSnapshotChunks(deps.database.orm, row.id)) {
     for (let k = 0; k < chunk.ids.length; k++) {
       yield {
         id: chunk.ids[k],
@@ -99,7 +82,7 @@ export async function drawTable(deps: Deps, snapshotId: string): Promise<DrawTab
   const row = await requireById(deps, snapshotId);
   const ids: string[] = [];
   const drawUnits = new Float64Array(row.header.caseCount);
-  for await (const chunk of chunksWithIds(deps, row)) {
+  for await (const chunk of listSnapshotChunks(deps.database.orm, row.id)) {
     drawUnits.set(chunk.drawUnits, ids.length);
     for (const id of chunk.ids) ids.push(id);
   }
