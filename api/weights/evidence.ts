@@ -13,40 +13,58 @@ function evidenceOf(name: string, attributes: AttributeMap): Evidence | null {
   return typeof origin === 'object' ? origin.evidence : null;
 }
 
-/** A fault for each case that has in-training evidence which a term or exclusion reads. */
+const excludes = ({ pointer }: { pointer: string }) => pointer.startsWith('/exclude/');
+
+/**
+ * A fault for each case that has in-training evidence which a term reads, or an exclusion. For
+ * exclusions the cases are those before them: one that is left out by such evidence counts.
+ */
 export function evidenceFaults(
+  by: 'exclusions' | 'terms',
   cases: CaseTable,
   input: { attributes: AttributeMap; rules: RuleDocument; allowInTraining?: boolean },
 ): Fault[] {
   if (input.allowInTraining === true) return [];
   const faults: Fault[] = [];
-  for (const { pointer, names } of readsOf(input.rules, input.attributes)) {
-    for (const name of names) {
+  const reads = readsOf(input.rules, input.attributes);
+  for (const read of reads.filter((each) => excludes(each) === (by === 'exclusions'))) {
+    for (const name of read.names) {
       if (evidenceOf(name, input.attributes) !== 'inTraining') continue;
       for (let k = 0; k < cases.ids.length && faults.length < maxFaults; k++) {
         if (cases.columns[name][k] === undefined) continue;
         const caseId = cases.ids[k];
         const detail = `case "${caseId}" has "${name}" from a model that trained on it; a new snapshot may only use out-of-fold evidence`;
-        faults.push({ caseId, pointer, detail });
+        faults.push({ caseId, pointer: read.pointer, detail });
       }
     }
   }
   return faults;
 }
 
-/** Share of the cases whose terms or exclusions read out-of-fold evidence; 0 for fold "all". */
+/**
+ * Share (0 to 1) of the cases for which a term or exclusion reads out-of-fold evidence; cases that
+ * an exclusion left out and that have evidence which it read count too. 0 for fold "all", which
+ * has no validation side (METHOD.md section 8).
+ */
 export function sharedValidation(
-  cases: CaseTable,
+  { before, remaining }: { before: CaseTable; remaining: CaseTable },
   input: { attributes: AttributeMap; rules: RuleDocument; fold?: number | 'all' },
 ): number {
   if (input.fold === 'all') return 0;
-  const names = new Set(readsOf(input.rules, input.attributes).flatMap((read) => [...read.names]));
-  const columns = [...names]
-    .filter((name) => evidenceOf(name, input.attributes) === 'outOfFold')
-    .map((name) => cases.columns[name]);
-  let count = 0;
-  for (let k = 0; k < cases.ids.length; k++) {
-    if (columns.some((column) => column[k] !== undefined)) count++;
-  }
-  return count / cases.ids.length;
+  const reads = readsOf(input.rules, input.attributes);
+  const outOfFold = (read: { names: Set<string> }) =>
+    [...read.names].filter((name) => evidenceOf(name, input.attributes) === 'outOfFold');
+  const names = reads.flatMap(outOfFold);
+  const excluding = reads.filter(excludes).flatMap(outOfFold);
+  const kept = placesWith(remaining, names).length;
+  if (excluding.length === 0) return kept / remaining.ids.length;
+  const remain = new Set(remaining.ids);
+  const leftOut = placesWith(before, excluding).filter((k) => !remain.has(before.ids[k])).length;
+  return (kept + leftOut) / (remaining.ids.length + leftOut);
+}
+
+// The places of the cases that have a value of one of these attributes.
+function placesWith({ ids, columns }: CaseTable, names: string[]): number[] {
+  if (names.length === 0) return [];
+  return [...ids.keys()].filter((k) => names.some((name) => columns[name][k] !== undefined));
 }

@@ -5,7 +5,6 @@ import type { Diagnostics, ExcludedCase } from '../contract/snapshots.ts';
 import { drawProbabilities } from './allocation.ts';
 import { type CaseTable, type Fault, maxFaults } from './case-table.ts';
 import { diagnose } from './diagnostics.ts';
-import { sharedValidation } from './evidence.ts';
 import { lossFactors } from './loss-factors.ts';
 import { type AppliedTerm, type ResolveInput, rulesApplied } from './rules-applied.ts';
 import { sumOf } from './sums.ts';
@@ -35,7 +34,7 @@ export type Resolved = {
 export function resolveSnapshot(input: ResolveInput): Resolved | { ok: false; faults: Fault[] } {
   const applied = rulesApplied(input);
   if ('faults' in applied) return { ok: false, faults: applied.faults };
-  const { cases, excluded, terms } = applied;
+  const { cases, excluded, terms, sharedValidation } = applied;
   const { rules, attributes } = input;
   const target = targetProbabilities(logProducts(terms, 'target', cases.ids.length));
   const targetUnits = probabilityUnits(target);
@@ -48,8 +47,7 @@ export function resolveSnapshot(input: ResolveInput): Resolved | { ok: false; fa
   if (rare.length > 0) return { ok: false, faults: rare };
   const factors = lossFactors(targetUnits, drawUnits, rules.correction.strength);
   const numbers = { targetUnits, drawUnits, lossFactors: factors };
-  const shared = sharedValidation(cases, input);
-  const diagnostics = diagnose({ cases, rules, attributes, sharedValidation: shared, ...numbers });
+  const diagnostics = diagnose({ cases, rules, attributes, sharedValidation, ...numbers });
   const scores = products(terms, logScores);
   return { ok: true, ids: cases.ids, ...numbers, scores, excluded, diagnostics };
 }

@@ -13,7 +13,7 @@ import {
   repeatedIds,
 } from './case-table.ts';
 import { compareIds } from './digest.ts';
-import { evidenceFaults } from './evidence.ts';
+import { evidenceFaults, sharedValidation } from './evidence.ts';
 import { attributesRead, placedTerms, termContext } from './rules.ts';
 import { evaluatedCases } from './terms/evaluated-cases.ts';
 import { kindOf } from './terms/registry.ts';
@@ -37,7 +37,13 @@ export type AppliedTerm = TermResult & {
   list: 'target' | 'sampling';
   pointer: string;
 };
-export type Applied = { cases: CaseTable; excluded: ExcludedCase[]; terms: AppliedTerm[] };
+export type Applied = {
+  cases: CaseTable;
+  excluded: ExcludedCase[];
+  terms: AppliedTerm[];
+  /** Share of the cases that evidence from other folds decides about. */
+  sharedValidation: number;
+};
 
 /** The cases that remain in id order with every term's factors, or what is wrong. */
 export function rulesApplied(input: ResolveInput): Applied | { faults: Fault[] } {
@@ -49,18 +55,22 @@ export function rulesApplied(input: ResolveInput): Applied | { faults: Fault[] }
   const present = withoutWithdrawn(ordered, input.withdrawn);
   const unready = [...repeatedIds(ordered), ...missingRequired(present.cases, read, attributes)];
   if (unready.length > 0) return { faults: unready.slice(0, maxFaults) };
+  const excluding = evidenceFaults('exclusions', present.cases, input);
+  if (excluding.length > 0) return { faults: excluding };
   const remaining = withoutExcluded(present.cases, rules, context);
   if ('faults' in remaining) return remaining;
   const { cases } = remaining;
   if (cases.ids.length === 0) {
     return { faults: [{ pointer: '/exclude', detail: noneRemain(ordered.ids.length) }] };
   }
-  const faults = evidenceFaults(cases, input);
-  if (faults.length > 0) return { faults };
+  const trained = evidenceFaults('terms', cases, input);
+  if (trained.length > 0) return { faults: trained };
   const terms = termsApplied(cases, rules, context);
   if ('faults' in terms) return terms;
   const excluded = [...present.excluded, ...remaining.excluded];
-  return { cases, terms, excluded: excluded.sort((a, b) => compareIds(a.id, b.id)) };
+  excluded.sort((a, b) => compareIds(a.id, b.id));
+  const shared = sharedValidation({ before: present.cases, remaining: cases }, input);
+  return { cases, terms, excluded, sharedValidation: shared };
 }
 
 function requireColumns(cases: CaseTable, read: Set<string>): void {
@@ -90,7 +100,7 @@ function missingRequired(cases: CaseTable, read: Set<string>, attributes: Attrib
   return faults;
 }
 
-type Remaining = Omit<Applied, 'terms'>;
+type Remaining = Pick<Applied, 'cases' | 'excluded'>;
 
 function withoutWithdrawn(cases: CaseTable, withdrawn?: ReadonlyMap<string, string>): Remaining {
   const reasons = new Map<number, string>();

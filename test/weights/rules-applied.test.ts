@@ -232,6 +232,14 @@ describe('the leak guard', () => {
     expect(fault).toMatchObject({ caseId: 'a000000', pointer: '/exclude/0/when' });
   });
 
+  test('refuses it where the exclusion leaves out every case that has it', () => {
+    const exclude = [{ name: 'seen', when: 'has(case.dice)' }];
+    const faults = refused(inputOf('inTraining', { exclude }));
+    expect(faults.map(({ caseId }) => caseId)).toEqual(['a000000', 'a000002', 'a000003']);
+    const shared = resolved(inputOf('outOfFold', { exclude })).diagnostics.sharedValidation;
+    expect(shared).toBe(0.75);
+  });
+
   test('says which share of the cases has out-of-fold evidence', () => {
     const input = inputOf('outOfFold', { sampling: { terms: kinds.difficulty } });
     expect(resolved(input).diagnostics.sharedValidation).toBe(0.75);
