@@ -20,6 +20,7 @@ import { diffRoutes } from './routes/diffs.ts';
 import { jobRoutes } from './routes/jobs.ts';
 import { ruleSetRoutes } from './routes/rule-sets.ts';
 import { scoreRoutes } from './routes/scores.ts';
+import { shareRoutes } from './routes/shares.ts';
 import { snapshotRoutes } from './routes/snapshots.ts';
 import { splitRoutes } from './routes/splits.ts';
 import { systemRoutes } from './routes/system.ts';
@@ -56,6 +57,7 @@ export function createApp(deps: Deps): OpenAPIHono<Env> {
   app.route('/', ruleSetRoutes(deps));
   app.route('/', snapshotRoutes(deps));
   app.route('/', diffRoutes(deps));
+  app.route('/', shareRoutes(deps));
   app.route('/', withdrawalRoutes(deps));
   app.route('/', caseUsageRoutes(deps));
   app.route('/', targetRoutes(deps));

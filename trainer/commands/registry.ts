@@ -9,6 +9,7 @@ import { push } from './push.ts';
 import { rules } from './rules.ts';
 import { scan } from './scan.ts';
 import { scores } from './scores.ts';
+import { shares } from './shares.ts';
 import { snapshot } from './snapshot.ts';
 import { verify } from './verify.ts';
 import { watch } from './watch.ts';
@@ -22,6 +23,7 @@ export const commands: Record<string, AddCommand> = {
   'what-if': whatIf,
   snapshot,
   diff,
+  shares,
   launch,
   watch,
   verify,

@@ -110,8 +110,8 @@ function grouping(column: unknown[], nameOfValue: (value: unknown) => string): G
   return { group, names };
 }
 
-// A bin holds its lower edge and not its upper one.
-function binOf(value: number, edges: number[]): string {
+/** The name of a number's bin between ascending edges: it holds its lower one, not its upper. */
+export function binOf(value: number, edges: number[]): string {
   const above = edges.filter((edge) => value >= edge).length;
   if (above === 0) return `< ${edges[0]}`;
   return above === edges.length

@@ -1,4 +1,4 @@
-// The commands that read what snapshots say, against the service in process: `diff`.
+// The commands that read what snapshots say, against the service in process: `diff` and `shares`.
 
 import { beforeAll, describe, expect, test } from 'vitest';
 import { run } from '../../../trainer/cli.ts';
@@ -85,5 +85,37 @@ describe('diff', () => {
     const { code, said } = await counterweight('diff', digests[0], 'liver@best:0');
     expect(code).toBe(3);
     expect(said).toContain('liver@best:0');
+  });
+});
+
+describe('shares', () => {
+  const url = () => `/v1/snapshots/${digests[0]}/shares`;
+
+  test('shows a row for each group, with its share of validation', async () => {
+    const { code, out } = await counterweight('shares', digests[0]);
+    expect(code).toBe(0);
+    const { rows } = await must(api, 200, 'GET', url());
+    const lines = out.trimEnd().split('\n');
+    expect(lines[0]).toMatch(/^group +cases +target +draws +effective target +validation cases$/);
+    expect(lines).toHaveLength(rows.length + 1);
+    const [first] = rows;
+    expect(lines[1]).toContain(`${first.attribute}=${first.value}`);
+    expect(lines[1]).toContain(`${(100 * first.drawShare).toFixed(1)} %`);
+  });
+
+  test('takes one attribute with bins, and answers CSV or JSON as the service does', async () => {
+    const by = ['shares', digests[0], '--by', 'quality', '--bins', '0.3,0.7'];
+    const query = '?by=quality&bins=0.3,0.7';
+    const csv = await api.send('GET', url() + query, undefined, { accept: 'text/csv' });
+    expect((await counterweight(...by, '--csv')).out).toBe(`${(await csv.text()).trimEnd()}\n`);
+    expect(JSON.parse((await counterweight(...by, '--json')).out)).toEqual(
+      await must(api, 200, 'GET', url() + query),
+    );
+  });
+
+  test('exits with 3 and says what to give where a number has no bins', async () => {
+    const { code, said } = await counterweight('shares', digests[0], '--by', 'quality');
+    expect(code).toBe(3);
+    expect(said).toContain('bins');
   });
 });
