@@ -7,20 +7,21 @@ import { findOrdinals } from '../store/cases.ts';
 import { type FoldRow, insertSplit } from '../store/splits.ts';
 import { requireDataset } from './datasets.ts';
 import { entryOf } from './entries.ts';
+import { readSubjects, subjectFaults } from './subjects.ts';
 import { requireVersion } from './versions.ts';
 
 const maxFaults = 100;
 
 /**
  * Stores a split in a draft. Throws `unprocessable` naming ids that are no cases, ids twice on a
- * side or on both sides of a fold, and empty sides; then nothing is stored.
+ * side or on both sides of a fold, empty sides, and subjects on both sides; then nothing is stored.
  */
 export async function putSplit(
   deps: Deps,
   actor: Actor,
   input: { dataset: string; number: number; split: string; folds: SplitFolds },
 ): Promise<SplitAnswer> {
-  const { id: datasetId } = await requireDataset(deps, actor, input.dataset);
+  const { id: datasetId, subjectAttribute } = await requireDataset(deps, actor, input.dataset);
   const { number, split, folds } = input;
   await requireVersion(deps, { datasetId, number }, 'draft');
   const ids = new Set(folds.flatMap((fold) => [...fold.train, ...fold.val]));
@@ -29,14 +30,7 @@ export async function putSplit(
     version: number,
     ids: [...ids],
   });
-  const faults = folds.flatMap((fold, k) => foldFaults(fold, k, ordinals)).slice(0, maxFaults);
-  if (faults.length > 0) {
-    throw new ProblemError(
-      'unprocessable',
-      `The split was not stored: ${faults[0].pointer}: ${faults[0].detail}.`,
-      { errors: faults },
-    );
-  }
+  refuse(folds.flatMap((fold, k) => foldFaults(fold, k, ordinals)).slice(0, maxFaults));
   const stored = folds.map(
     ({ train, val }, fold): FoldRow => ({
       fold,
@@ -44,6 +38,12 @@ export async function putSplit(
       val: val.map((id) => ordinals.get(id) as number),
     }),
   );
+  if (subjectAttribute !== null) {
+    const key = { datasetId, version: number, attribute: subjectAttribute };
+    const subjects = await readSubjects(deps.database.orm, key);
+    const divided = { ...key, split, folds: stored, subjects, under: '', limit: maxFaults };
+    refuse(await subjectFaults(deps.database.orm, divided));
+  }
   const sizes = stored.map(({ fold, train, val }) => ({
     fold,
     train: train.length,
@@ -59,6 +59,15 @@ export async function putSplit(
     throw new ProblemError('conflict', `Version ${number} is no draft any more.`);
   }
   return { name: split, folds: sizes };
+}
+
+function refuse(faults: InputFault[]): void {
+  if (faults.length === 0) return;
+  throw new ProblemError(
+    'unprocessable',
+    `The split was not stored: ${faults[0].pointer}: ${faults[0].detail}.`,
+    { errors: faults },
+  );
 }
 
 function foldFaults(

@@ -22,6 +22,7 @@ import {
 import { requireDataset } from './datasets.ts';
 import { entryOf } from './entries.ts';
 import { runningSha256 } from './running-sha256.ts';
+import { newSubjects, subjectFaults } from './subjects.ts';
 
 function view(row: VersionRow, splits?: Record<string, number>): Version {
   return {
@@ -145,13 +146,18 @@ export async function commitVersion(
   actor: Actor,
   { dataset, number, reason }: { dataset: string; number: number; reason: string },
 ): Promise<Version> {
-  const { id: datasetId, attributes } = await requireDataset(deps, actor, dataset);
+  const {
+    id: datasetId,
+    attributes,
+    subjectAttribute,
+  } = await requireDataset(deps, actor, dataset);
   const draft = await requireVersion(deps, { datasetId, number }, 'draft');
   const committed = await moveDraftToCommitted(
     deps.database.orm,
     { datasetId, number },
     async (tx) => {
-      const { digest, caseCount } = await describeDraft(tx, { datasetId, number, attributes });
+      const named = { datasetId, number, attributes, subjectAttribute };
+      const { digest, caseCount } = await describeDraft(tx, named);
       const commit: Commit = {
         datasetId,
         number,
@@ -179,20 +185,24 @@ export async function commitVersion(
 // in id order, then of every fold of every split by name, each followed by a newline.
 async function describeDraft(
   tx: Orm,
-  {
-    datasetId,
-    number,
-    attributes,
-  }: { datasetId: string; number: number; attributes: AttributeMap },
+  draft: {
+    datasetId: string;
+    number: number;
+    attributes: AttributeMap;
+    subjectAttribute: string | null;
+  },
 ): Promise<{ digest: string; caseCount: number }> {
+  const { datasetId, number, attributes, subjectAttribute } = draft;
   const sha256 = runningSha256();
   sha256.add(`${canonicalize(attributes)}\n`);
   const required = Object.keys(attributes).filter((name) => attributes[name].required);
   const faults: InputFault[] = [];
   const ids = new Map<number, string>();
+  const subjects = newSubjects();
   for await (const page of listCasePages(tx, { datasetId, version: number })) {
     for (const { caseId, ordinal, attributes: values, files } of page) {
       ids.set(ordinal, caseId);
+      if (subjectAttribute !== null) subjects.add(ordinal, values[subjectAttribute]);
       sha256.add(`${canonicalize({ id: caseId, attributes: values, files })}\n`);
       const missing = required.find((name) => values[name] === undefined);
       if (missing !== undefined && faults.length < 100) {
@@ -207,18 +217,28 @@ async function describeDraft(
     const detail = `split "${stray.split}", fold ${stray.fold} names this case, which the version no longer has`;
     faults.push({ caseId: stray.caseId, detail });
   }
-  if (faults.length > 0) {
-    throw new ProblemError(
-      'unprocessable',
-      `The version cannot be committed: case ${faults[0].caseId}: ${faults[0].detail}.`,
-      { errors: faults },
-    );
-  }
+  refuseDraft(faults);
   for (const split of Object.keys(await countFolds(tx, { datasetId, version: number }))) {
-    for (const { fold, train, val } of await listFolds(tx, { datasetId, version: number, split })) {
+    const folds = await listFolds(tx, { datasetId, version: number, split });
+    if (subjectAttribute !== null) {
+      const key = { datasetId, version: number, attribute: subjectAttribute, split, folds };
+      const under = `/splits/${split}`;
+      faults.push(...(await subjectFaults(tx, { ...key, subjects, under, limit: 100 })));
+    }
+    for (const { fold, train, val } of folds) {
       const named = (side: number[]) => side.map((ordinal) => ids.get(ordinal));
       sha256.add(`${canonicalize({ split, fold, train: named(train), val: named(val) })}\n`);
     }
   }
+  refuseDraft(faults);
   return { digest: sha256.digest(), caseCount: ids.size };
+}
+
+function refuseDraft(faults: InputFault[]): void {
+  if (faults.length === 0) return;
+  throw new ProblemError(
+    'unprocessable',
+    `The version cannot be committed: case ${faults[0].caseId}: ${faults[0].detail}.`,
+    { errors: faults.slice(0, 100) },
+  );
 }
