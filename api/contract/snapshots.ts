@@ -119,6 +119,15 @@ export const snapshotCaseSchema = z
   .meta({ id: 'SnapshotCase' });
 export type SnapshotCase = z.infer<typeof snapshotCaseSchema>;
 
+/** Up to 8,192 cases of a snapshot as columns, in digest order. Units are out of 2^52. */
+export type SnapshotChunk = {
+  ids: string[];
+  targetUnits: Float64Array;
+  drawUnits: Float64Array;
+  lossFactors: Float64Array;
+  scores: Float64Array;
+};
+
 export const explanationSchema = z
   .object({
     id: z.string(),

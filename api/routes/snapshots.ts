@@ -20,7 +20,7 @@ import { ndjson } from '../http/streams.ts';
 import { replayDraws } from '../services/snapshots/draws.ts';
 import { explainSnapshotCase } from '../services/snapshots/explain.ts';
 import { freezeSnapshot, whatIf } from '../services/snapshots/freeze.ts';
-import { getSnapshot, pageOfSnapshots, snapshotCases } from '../services/snapshots/read.ts';
+import { getSnapshot, pageOfSnapshots, snapshotChunks } from '../services/snapshots/read.ts';
 import { datasetParam } from './datasets.ts';
 import { snapshotAnswer, snapshotFormats } from './snapshot-formats.ts';
 
@@ -130,7 +130,8 @@ function streamingRoutes(deps: Deps, routes: ReturnType<typeof router>): void {
       method: 'get',
       path: '/v1/snapshots/{snapshot}/cases',
       tags,
-      summary: 'Stream the cases of a snapshot in digest order: NDJSON, CSV or one JSON document',
+      summary:
+        'Stream the cases of a snapshot in digest order: NDJSON, CSV, TSV or one JSON document',
       request: { params: snapshotParam },
       responses: {
         200: {
@@ -139,6 +140,7 @@ function streamingRoutes(deps: Deps, routes: ReturnType<typeof router>): void {
             'application/x-ndjson': { schema: snapshotCaseSchema },
             'text/csv': { schema: z.string() },
             'application/json': { schema: z.object({ digest: z.string() }) },
+            'text/tab-separated-values': { schema: z.string() },
           },
         },
         ...problems,
@@ -148,8 +150,8 @@ function streamingRoutes(deps: Deps, routes: ReturnType<typeof router>): void {
       const format = acceptedFormat(c, [...snapshotFormats]);
       const snapshot = await getSnapshot(deps, c.get('actor'), c.req.valid('param').snapshot);
       const headers = { etag: `"${snapshot.digest}"`, ...immutable, vary: 'accept' };
-      const cases = snapshotCases(deps, snapshot.id);
-      return (await snapshotAnswer({ format, snapshot, cases, headers })) as never;
+      const chunks = snapshotChunks(deps, snapshot.id);
+      return (await snapshotAnswer({ format, snapshot, chunks, headers })) as never;
     },
   );
   routes.openapi(

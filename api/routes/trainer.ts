@@ -78,8 +78,8 @@ function readingRoutes(deps: Deps, routes: Routes, session: Session): void {
     async (c) => {
       const format = acceptedFormat(c, [...snapshotFormats]);
       const { digest } = c.req.valid('query');
-      const { snapshot, cases } = await readTrainerSnapshot(deps, await session(c), digest);
-      return (await snapshotAnswer({ format, snapshot, cases })) as never;
+      const { snapshot, chunks } = await readTrainerSnapshot(deps, await session(c), digest);
+      return (await snapshotAnswer({ format, snapshot, chunks })) as never;
     },
   );
   routes.openapi(

@@ -1,6 +1,6 @@
 // Reading a snapshot: its facts, its cases as a stream, the numbers that draws are made from.
 
-import type { Snapshot, SnapshotCase } from '../../contract/snapshots.ts';
+import type { Snapshot, SnapshotChunk } from '../../contract/snapshots.ts';
 import type { Actor, Deps } from '../../deps.ts';
 import { ProblemError } from '../../errors.ts';
 import { findRuleSetById } from '../../store/rule-sets.ts';
@@ -60,19 +60,8 @@ export async function pageOfSnapshots(
 }
 
 /** Every case of a snapshot in digest order, read a chunk at a time. */
-export async function* snapshotCases(deps: Deps, snapshotId: string): AsyncGenerator<SnapshotCase> {
-  const row = await requireById(deps, snapshotId);
-  for await (const chunk of listSnapshotChunks(deps.database.orm, row.id)) {
-    for (let k = 0; k < chunk.ids.length; k++) {
-      yield {
-        id: chunk.ids[k],
-        targetUnits: String(chunk.targetUnits[k]),
-        drawUnits: String(chunk.drawUnits[k]),
-        lossFactor: chunk.lossFactors[k],
-        score: chunk.scores[k],
-      };
-    }
-  }
+export function snapshotChunks(deps: Deps, snapshotId: string): AsyncGenerator<SnapshotChunk> {
+  return listSnapshotChunks(deps.database.orm, snapshotId);
 }
 
 export type DrawTable = { digest: string; ids: string[]; drawUnits: Float64Array };

@@ -1,6 +1,6 @@
 // What a trainer reads: its job, its snapshot, its cases.
 
-import type { SnapshotCase } from '../../contract/snapshots.ts';
+import type { SnapshotChunk } from '../../contract/snapshots.ts';
 import type { Deps } from '../../deps.ts';
 import { ProblemError } from '../../errors.ts';
 import { findDataset } from '../../store/datasets.ts';
@@ -9,7 +9,7 @@ import { findSnapshot, type SnapshotRow } from '../../store/snapshots.ts';
 import { casesOfSide } from '../../store/splits.ts';
 import { findWithdrawnUntil } from '../../store/withdrawals.ts';
 import { groupValue } from '../../weights/diagnostics.ts';
-import { snapshotCases } from '../snapshots/read.ts';
+import { snapshotChunks } from '../snapshots/read.ts';
 import { noteContact, type TrainerSession } from './session.ts';
 
 /** Everything a trainer must know of its job. */
@@ -48,7 +48,7 @@ export async function readTrainerSnapshot(
   deps: Deps,
   { job, snapshot }: TrainerSession,
   digest: string | undefined,
-): Promise<{ snapshot: SnapshotRow; cases: AsyncGenerator<SnapshotCase> }> {
+): Promise<{ snapshot: SnapshotRow; chunks: AsyncGenerator<SnapshotChunk> }> {
   const row =
     digest === undefined || digest === snapshot.digest
       ? snapshot
@@ -56,7 +56,7 @@ export async function readTrainerSnapshot(
   if (row === undefined || row.datasetId !== job.datasetId) {
     throw new ProblemError('not-found', `This job has no snapshot ${digest}.`);
   }
-  return { snapshot: row, cases: snapshotCases(deps, row.id) };
+  return { snapshot: row, chunks: snapshotChunks(deps, row.id) };
 }
 
 /**
