@@ -1,4 +1,4 @@
-// Where a case was used: in which versions and snapshots it stands, which jobs saw it and how often.
+// Where a case was used: in which versions and snapshots it stands, which jobs saw it, how often.
 
 import { z } from 'zod';
 import { jobStates } from './jobs.ts';
@@ -21,7 +21,7 @@ export const caseDrawsSchema = z.object({
   /** Draws in the epochs that were replayed for this answer or an earlier one. */
   count: z.int(),
   epochsCounted: z.int(),
-  /** Bounds of the draws in all verified epochs (METHOD.md section 6); `count` where all are counted. */
+  /** Bounds of the draws in all verified epochs (METHOD.md section 6). */
   atLeast: z.int(),
   atMost: z.int(),
   epochsVerified: z.int(),

@@ -58,6 +58,7 @@ export const launchJobSchema = z
     resources: partialResourcesSchema.default({}),
     monitors: monitorsSchema.default({}),
     reason: reasonSchema,
+    acceptWithdrawn: z.boolean().optional(),
     dryRun: z.boolean().optional(),
   })
   .meta({ id: 'LaunchJob' });
@@ -111,6 +112,13 @@ export const jobSchema = z
 export type Job = z.output<typeof jobSchema>;
 
 export const jobActionSchema = z.strictObject({ reason: reasonSchema.optional() });
+
+export const retryJobSchema = jobActionSchema
+  .extend({ acceptWithdrawn: z.boolean().optional() })
+  .refine(({ acceptWithdrawn, reason }) => !acceptWithdrawn || reason !== undefined, {
+    path: ['reason'],
+    error: 'say why: withdrawn cases are accepted with a reason only',
+  });
 
 export const jobEventSchema = z
   .object({

@@ -11,6 +11,7 @@ import {
   ledgerEpochSchema,
   metricPointSchema,
   metricQuerySchema,
+  retryJobSchema,
 } from '../contract/jobs.ts';
 import { listQuerySchema, listSchema } from '../contract/shared.ts';
 import type { Deps } from '../deps.ts';
@@ -33,7 +34,7 @@ import { eventStream } from './event-stream.ts';
 
 const tags = ['jobs'];
 const idParam = z.object({ id: z.string() });
-const optionalAction = { content: { 'application/json': { schema: jobActionSchema } } };
+const optionally = (schema: z.ZodType) => ({ content: { 'application/json': { schema } } });
 
 type Routes = ReturnType<typeof router>;
 
@@ -67,9 +68,9 @@ function launchRoutes(deps: Deps, routes: Routes): void {
 }
 
 function actionRoutes(deps: Deps, routes: Routes): void {
-  for (const [action, summary, act] of [
-    ['cancel', 'Cancel a job', cancelJob],
-    ['retry', 'Start another attempt of a job that ended', retryJob],
+  for (const [action, summary, act, body] of [
+    ['cancel', 'Cancel a job', cancelJob, jobActionSchema],
+    ['retry', 'Start another attempt of a job that ended', retryJob, retryJobSchema],
   ] as const) {
     routes.openapi(
       createRoute({
@@ -77,12 +78,11 @@ function actionRoutes(deps: Deps, routes: Routes): void {
         path: `/v1/jobs/{id}/${action}`,
         tags,
         summary,
-        request: { params: idParam, body: optionalAction },
+        request: { params: idParam, body: optionally(body) },
         responses: { 200: json(jobSchema, 'The job'), ...problems },
       }),
       async (c) => {
-        const { reason } = (c.req.valid('json') ?? {}) as { reason?: string };
-        const input = { ...c.req.valid('param'), reason };
+        const input = { ...c.req.valid('param'), ...(c.req.valid('json') as object) };
         return c.json(await act(deps, c.get('actor'), input), 200);
       },
     );

@@ -20,7 +20,7 @@ import { requireKnownCase, withdrawalView } from './withdrawals.ts';
 
 /** Cases and draws that are planned for one answer: about a second and a half. */
 const workOfAnswer = 10_000_000;
-/** Counts of epochs that are kept per deployment: asked again, an answer goes on where it stopped. */
+/** Counts that are kept per deployment: asked again, an answer goes on where it stopped. */
 const keptCounts = 100_000;
 const countsOf = new WeakMap<Deps, Map<string, number>>();
 

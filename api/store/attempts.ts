@@ -20,6 +20,7 @@ import type { Orm } from './database.ts';
 import { insertEvent } from './job-events.ts';
 import type { JobRow } from './jobs.ts';
 import { jobAttempts, jobs } from './schema-jobs.ts';
+import { type AcceptedWithdrawn, refuseWithdrawnSince } from './withdrawals.ts';
 
 // A tick reads every live attempt: their logs stay where they are.
 const { log: _log, ...columns } = getTableColumns(jobAttempts);
@@ -252,10 +253,16 @@ async function stillHolds(tx: Orm, key: AttemptKey, basis: AttemptEnd['basis']):
 /** Adds the next attempt to an ended job; the old attempt's token is revoked first. */
 export async function insertAttempt(
   orm: Orm,
-  { row, at, by }: { row: AttemptRow; at: Date; by: string },
+  {
+    row,
+    at,
+    by,
+    withdrawn,
+  }: { row: AttemptRow; at: Date; by: string; withdrawn: AcceptedWithdrawn },
   audit: AuditEntry,
 ): Promise<boolean> {
   return await orm.transaction(async (tx) => {
+    await refuseWithdrawnSince(tx, withdrawn);
     const moved = await tx
       .update(jobs)
       .set({

@@ -8,15 +8,18 @@ import type { Orm } from './database.ts';
 import { insertEvent } from './job-events.ts';
 import { snapshots } from './schema.ts';
 import { jobs } from './schema-jobs.ts';
+import { type AcceptedWithdrawn, refuseWithdrawnSince } from './withdrawals.ts';
 
 export type JobRow = typeof jobs.$inferSelect;
 
+/** Stores a job with its first attempt; throws `conflict` where a case was withdrawn meanwhile. */
 export async function insertJob(
   orm: Orm,
-  { job, attempt }: { job: JobRow; attempt: AttemptRow },
+  { job, attempt, withdrawn }: { job: JobRow; attempt: AttemptRow; withdrawn: AcceptedWithdrawn },
   audit: AuditEntry,
 ): Promise<void> {
   await orm.transaction(async (tx) => {
+    await refuseWithdrawnSince(tx, withdrawn);
     await tx.insert(jobs).values(job);
     await insertAttemptRow(tx, attempt);
     await insertEvent(tx, {

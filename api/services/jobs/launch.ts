@@ -15,6 +15,7 @@ import { requireSnapshot } from '../snapshots/read.ts';
 import { requireTarget } from '../targets.ts';
 import { getJob, requireJob } from './read.ts';
 import { launchSpec, submitOrEnd } from './submit.ts';
+import { requireNoWithdrawn, withdrawnDetail } from './withdrawn.ts';
 
 export function launchKeyOf(jobId: string, attempt: number): string {
   return `cw-${jobId}-${attempt}`;
@@ -142,27 +143,36 @@ async function prepareJob(deps: Deps, actor: Actor, input: LaunchJob) {
   }
   requireNoAlias(input.snapshot);
   const snapshot = await requireSnapshot(deps, actor, input.snapshot);
+  const withdrawn = await requireNoWithdrawn(deps, snapshot, input.acceptWithdrawn);
   const job = jobRow(deps, actor, { input, snapshot, resources: resourcesOf(target, input) });
   const dataset = snapshot.header.dataset;
   const spec = launchSpec(deps, { job, launchKey: launchKeyOf(job.id, 1), dataset });
   const launcher = await deps.launcherOf(target);
   const attempt = attemptRow(deps, job, 1, launcher.prepare(spec));
-  return { job, attempt, dataset, snapshot };
+  return { job, attempt, dataset, snapshot, withdrawn };
 }
 
 /**
- * Launches a job. Throws `unprocessable` for what the target cannot do, before anything is stored.
+ * Launches a job. Throws `unprocessable` for what the target cannot do and `conflict` for withdrawn
+ * cases that are not accepted, before anything is stored.
  */
 export async function launchJob(deps: Deps, actor: Actor, input: LaunchJob): Promise<Job> {
-  const { job, attempt, dataset, snapshot } = await prepareJob(deps, actor, input);
+  const { job, attempt, dataset, snapshot, withdrawn } = await prepareJob(deps, actor, input);
   const { seed, settings, target, image } = job;
   const entry = entryOf(deps, actor, {
     action: 'job.launched',
     subject: `job/${job.id}`,
     reason: input.reason,
-    detail: { snapshot: snapshot.digest, target, image, seed, settings },
+    detail: {
+      snapshot: snapshot.digest,
+      target,
+      image,
+      seed,
+      settings,
+      ...withdrawnDetail(withdrawn),
+    },
   });
-  await insertJob(deps.database.orm, { job, attempt }, entry);
+  await insertJob(deps.database.orm, { job, attempt, withdrawn }, entry);
   await trySubmit(deps, { jobId: job.id, attempt: 1, dataset });
   return await getJob(deps, actor, job.id);
 }
@@ -196,7 +206,7 @@ async function requireStopped(deps: Deps, target: LaunchTarget, { id }: JobRow):
 export async function retryJob(
   deps: Deps,
   actor: Actor,
-  { id, reason }: { id: string; reason?: string },
+  { id, reason, acceptWithdrawn }: { id: string; reason?: string; acceptWithdrawn?: boolean },
 ): Promise<Job> {
   const job = await requireJob(deps, actor, id);
   if (job.endedAt === null || job.state === 'succeeded') {
@@ -205,7 +215,9 @@ export async function retryJob(
       `The job is ${job.state}; only a job that failed, timed out or was cancelled is retried.`,
     );
   }
-  const dataset = (await requireSnapshot(deps, actor, job.snapshotId)).header.dataset;
+  const snapshot = await requireSnapshot(deps, actor, job.snapshotId);
+  const withdrawn = await requireNoWithdrawn(deps, snapshot, acceptWithdrawn);
+  const dataset = snapshot.header.dataset;
   const number = job.attempt + 1;
   const target = requireTarget(deps, job.target);
   await requireStopped(deps, target, job);
@@ -215,9 +227,10 @@ export async function retryJob(
     action: 'job.retried',
     subject: `job/${job.id}`,
     reason,
-    detail: { attempt: number },
+    detail: { attempt: number, ...withdrawnDetail(withdrawn) },
   });
-  if (!(await insertAttempt(deps.database.orm, { row, at: deps.now(), by: actor.name }, entry))) {
+  const attempt = { row, at: deps.now(), by: actor.name, withdrawn };
+  if (!(await insertAttempt(deps.database.orm, attempt, entry))) {
     throw new ProblemError('conflict', 'The job was retried at the same moment.');
   }
   await trySubmit(deps, { jobId: job.id, attempt: number, dataset });
