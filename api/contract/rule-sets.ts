@@ -175,3 +175,43 @@ export const ruleSetSchema = z
   })
   .meta({ id: 'RuleSet' });
 export type RuleSet = z.output<typeof ruleSetSchema>;
+
+export const ruleSetVersionSchema = ruleSetSchema
+  .omit({ rules: true })
+  .extend({
+    /** Unified diff of the document to the version before it; null for the first version. */
+    change: z.string().nullable(),
+  })
+  .meta({ id: 'RuleSetVersion' });
+export type RuleSetVersion = z.output<typeof ruleSetVersionSchema>;
+
+const namedSource = z
+  .string()
+  .regex(/^[^/]{1,100}\/[^/]{1,120}$/, 'name the rules to copy as dataset/name@version')
+  .transform((text) => {
+    const [dataset, ruleSet] = text.split('/');
+    return { dataset, ruleSet };
+  });
+
+export const copyRuleSetSchema = z.strictObject({
+  from: z.union(
+    [namedSource, z.strictObject({ dataset: z.string().min(1), ruleSet: z.string().min(1) })],
+    { error: 'name the rules to copy as "dataset/name@version" or {dataset, ruleSet}' },
+  ),
+  /** Name of the rule set here; that of the source where it is left out. */
+  name: nameSchema.optional(),
+  reason: reasonSchema,
+});
+export type CopyRuleSet = z.output<typeof copyRuleSetSchema>;
+
+export const copiedRuleSetSchema = ruleSetSchema
+  .extend({
+    copiedFrom: z.object({
+      dataset: z.string(),
+      name: z.string(),
+      version: z.int(),
+      digest: z.string(),
+    }),
+  })
+  .meta({ id: 'CopiedRuleSet' });
+export type CopiedRuleSet = z.output<typeof copiedRuleSetSchema>;

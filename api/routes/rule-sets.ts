@@ -1,12 +1,20 @@
 // Rule sets of a dataset.
 
 import { createRoute, z } from '@hono/zod-openapi';
-import { addRuleSetSchema, checkRulesSchema, ruleSetSchema } from '../contract/rule-sets.ts';
+import {
+  addRuleSetSchema,
+  checkRulesSchema,
+  copiedRuleSetSchema,
+  copyRuleSetSchema,
+  ruleSetSchema,
+  ruleSetVersionSchema,
+} from '../contract/rule-sets.ts';
 import { listQuerySchema, listSchema } from '../contract/shared.ts';
 import type { Deps } from '../deps.ts';
-import { decodeCursor, page } from '../http/paging.ts';
+import { decodeCursor, decodeNumberCursor, page } from '../http/paging.ts';
 import { json, jsonBody, problems } from '../http/responses.ts';
 import { router } from '../http/router.ts';
+import { copyRuleSet, pageOfRuleSetVersions } from '../services/rule-set-versions.ts';
 import { addRuleSet, checkRuleSet, getRuleSet, pageOfRuleSets } from '../services/rule-sets.ts';
 import { datasetParam } from './datasets.ts';
 
@@ -14,6 +22,10 @@ const tags = ['rule sets'];
 const path = '/v1/datasets/{dataset}/rule-sets';
 
 export function ruleSetRoutes(deps: Deps) {
+  return oneRuleSetRoutes(deps).route('/', versionRoutes(deps));
+}
+
+function oneRuleSetRoutes(deps: Deps) {
   return router()
     .openapi(
       createRoute({
@@ -69,5 +81,40 @@ export function ruleSetRoutes(deps: Deps) {
         responses: { 200: json(ruleSetSchema, 'The rule set'), ...problems },
       }),
       async (c) => c.json(await getRuleSet(deps, c.get('actor'), c.req.valid('param')), 200),
+    );
+}
+
+function versionRoutes(deps: Deps) {
+  return router()
+    .openapi(
+      createRoute({
+        method: 'post',
+        path: `${path}/copy`,
+        tags,
+        summary: 'Copy a rule set of another dataset as the next version of a name here',
+        request: { params: datasetParam, body: jsonBody(copyRuleSetSchema) },
+        responses: { 201: json(copiedRuleSetSchema, 'Stored'), ...problems },
+      }),
+      async (c) => {
+        const input = { ...c.req.valid('param'), ...c.req.valid('json') };
+        return c.json(await copyRuleSet(deps, c.get('actor'), input), 201);
+      },
+    )
+    .openapi(
+      createRoute({
+        method: 'get',
+        path: `${path}/{name}/history`,
+        tags,
+        summary: 'List the versions of a rule set, newest first, each with what it changed',
+        request: { params: datasetParam.extend({ name: z.string() }), query: listQuerySchema },
+        responses: { 200: json(listSchema(ruleSetVersionSchema), 'A page'), ...problems },
+      }),
+      async (c) => {
+        const { limit, cursor } = c.req.valid('query');
+        const before = decodeNumberCursor(cursor);
+        const query = { ...c.req.valid('param'), before, limit: limit + 1 };
+        const items = await pageOfRuleSetVersions(deps, c.get('actor'), query);
+        return c.json(page(items, { limit, keyOf: (item) => item.version, show: (i) => i }), 200);
+      },
     );
 }

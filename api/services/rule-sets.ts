@@ -6,6 +6,7 @@ import type { RuleDocument, RuleSet } from '../contract/rule-sets.ts';
 import type { Actor, Deps } from '../deps.ts';
 import { ProblemError } from '../errors.ts';
 import { newId, sha256Text } from '../ids.ts';
+import type { DatasetRow } from '../store/datasets.ts';
 import { findRuleSet, insertRuleSet, listRuleSets, type RuleSetRow } from '../store/rule-sets.ts';
 import { checkRules } from '../weights/rules.ts';
 import { requireDataset } from './datasets.ts';
@@ -58,25 +59,43 @@ export async function addRuleSet(
 ): Promise<RuleSet> {
   const dataset = await requireDataset(deps, actor, input.dataset);
   requireSoundRules(input.rules, dataset.attributes, '/rules');
-  const digest = await sha256Text(canonicalize(input.rules) as string);
+  return await storeRuleSet(deps, actor, { ...input, dataset, action: 'rule-set.added' });
+}
+
+/** Stores rules that are known to be sound as the next version of a name of the dataset. */
+export async function storeRuleSet(
+  deps: Deps,
+  actor: Actor,
+  input: {
+    dataset: DatasetRow;
+    name: string;
+    rules: RuleDocument;
+    reason: string;
+    action: string;
+    /** What the audit entry says beside name, version and digest. */
+    detail?: Record<string, unknown>;
+  },
+): Promise<RuleSet> {
+  const { dataset, name, rules, reason } = input;
+  const digest = await sha256Text(canonicalize(rules) as string);
   const id = newId(deps);
   const row = {
     id,
     workspaceId: actor.workspaceId,
     datasetId: dataset.id,
-    name: input.name,
-    rules: input.rules,
+    name,
+    rules,
     digest,
-    reason: input.reason,
+    reason,
     createdAt: deps.now(),
     createdBy: actor.name,
   };
   const stored = await insertRuleSet(deps.database.orm, row, (version) =>
     entryOf(deps, actor, {
-      action: 'rule-set.added',
+      action: input.action,
       subject: `rule-set/${id}`,
-      reason: input.reason,
-      detail: { dataset: dataset.name, name: input.name, version, digest },
+      reason,
+      detail: { dataset: dataset.name, name, version, digest, ...input.detail },
     }),
   );
   if (stored === null) {

@@ -1,6 +1,6 @@
 // Rule sets: each name has versions 1, 2, 3 ...; a stored one never changes.
 
-import { and, asc, eq, gt, max } from 'drizzle-orm';
+import { and, asc, desc, eq, gt, lt, max } from 'drizzle-orm';
 import { type AuditEntry, appendAudit } from './audit.ts';
 import type { Orm } from './database.ts';
 import { ruleSets } from './schema.ts';
@@ -49,6 +49,25 @@ export async function listRuleSets(
     .where(and(eq(ruleSets.datasetId, datasetId), gt(ruleSets.id, after ?? '')))
     .orderBy(asc(ruleSets.id))
     .limit(limit);
+}
+
+/** The versions of a name, newest first, below number `before`. */
+export async function listRuleSetVersions(
+  orm: Orm,
+  key: { datasetId: string; name: string; before?: number; limit: number },
+): Promise<RuleSetRow[]> {
+  return await orm
+    .select()
+    .from(ruleSets)
+    .where(
+      and(
+        eq(ruleSets.datasetId, key.datasetId),
+        eq(ruleSets.name, key.name),
+        key.before === undefined ? undefined : lt(ruleSets.version, key.before),
+      ),
+    )
+    .orderBy(desc(ruleSets.version))
+    .limit(key.limit);
 }
 
 /** Stores the next version of a named rule set; null when another version came in between. */
