@@ -9,8 +9,9 @@ import { committedDataset, frozenSnapshot, must, rules } from '../support/builde
 const path = '/v1/datasets/phantom';
 
 test('at most 1,000 cases are named on each side, and all are counted', async () => {
+  // Two chunks of cases on one side, one on the other.
   const large = await openTestApp();
-  await committedDataset(large, { count: 2_600 });
+  await committedDataset(large, { count: 9_000 });
   const body = { name: 'even', rules: {}, reason: 'x' };
   await must(large, 201, 'POST', `${path}/rule-sets`, body);
   const excluded = { exclude: [{ name: 'low', when: 'case.quality < 0.5' }] };

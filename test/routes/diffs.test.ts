@@ -189,6 +189,16 @@ test('other draws under full correction leave the objective unchanged', async ()
   expect(found).toMatchObject({ objectiveChanged: false, objective: { targetVariation: 0 } });
 });
 
+test('a case that has come to a bound is said to', async () => {
+  const terms = [{ name: 'b', kind: 'match', when: "case.site == 'B'", factor: 50 }];
+  const steep = { ...rules, sampling: { terms, floor: 0.5, cap: 1.5 } };
+  const found = await diff(first, await freeze({ ruleSet: await addRules('steep', steep) }));
+  const bounds = found.largestMoves.map(
+    ({ because }: any) => /come to the (\w+)/.exec(because)?.[1],
+  );
+  expect(bounds).toContain('cap');
+});
+
 test('a correction of another strength changes the objective, not the target', async () => {
   const half = { ...rules, correction: { strength: 0.5 } };
   const found = await diff(first, await freeze({ ruleSet: await addRules('half', half) }));

@@ -131,6 +131,14 @@ test('is of the version of the snapshot, whatever came later', async () => {
   expect(await shares()).toEqual(before);
 });
 
+test('knows only the attributes that its version had', async () => {
+  const scanner = { type: 'string', required: false, origin: 'entered' };
+  const answer = await api.call('PUT', `${path}/attributes/scanner`, scanner);
+  expect(answer.status).toBeLessThan(300);
+  const url = `/v1/snapshots/${frozen.snapshot.digest}/shares?by=scanner`;
+  expect((await api.call('GET', url)).body.detail).toContain('no attribute "scanner"');
+});
+
 describe('CSV', () => {
   const csv = async (query = '') => {
     const url = `/v1/snapshots/${frozen.snapshot.digest}/shares${query}`;
