@@ -15,6 +15,7 @@ type Options = ServiceOptions & {
   image?: string;
   settings?: string;
   set: Record<string, unknown>;
+  acceptWithdrawn?: boolean;
   dryRun?: boolean;
   watch?: boolean;
   timeout?: number;
@@ -43,16 +44,17 @@ export const launch: AddCommand = (program, io) => {
     .option('--image <image>', 'container image, for targets that run images')
     .option('--settings <file>', 'settings as JSON')
     .option('--set <key=value>', 'one setting; may be repeated', setting, {})
+    .option('--accept-withdrawn', 'launch although the snapshot holds withdrawn cases')
     .option('--dry-run', 'show what the engine would be asked for')
     .option('--watch', 'stay until the job has ended')
     .option('--timeout <seconds>', 'with --watch: give up watching after this time', secondsOf)
     .option('--gate <figure>=<least>', 'with --watch: exit 4 where it is lower', gateOf, [])
     .action(async (options: Options) => {
-      const { snapshot, target, seed, reason, image, dryRun } = options;
+      const { snapshot, target, seed, reason, image, acceptWithdrawn, dryRun } = options;
       const file = options.settings === undefined ? {} : (readDocument(options.settings) as object);
       const settings = { ...file, ...options.set };
       const client = clientOf(io, options);
-      const body = { snapshot, target, seed, reason, image, dryRun, settings };
+      const body = { snapshot, target, seed, reason, image, acceptWithdrawn, dryRun, settings };
       const answer = await client.create<{ id: string; state: string }>('/v1/jobs', body);
       if (dryRun) return io.out(JSON.stringify(answer, null, options.json ? 0 : 2));
       io.say(`job ${answer.id} is ${answer.state}`);

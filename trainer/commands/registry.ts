@@ -11,9 +11,11 @@ import { scan } from './scan.ts';
 import { scores } from './scores.ts';
 import { shares } from './shares.ts';
 import { snapshot } from './snapshot.ts';
+import { usage } from './usage.ts';
 import { verify } from './verify.ts';
 import { watch } from './watch.ts';
 import { whatIf } from './what-if.ts';
+import { withdraw } from './withdraw.ts';
 
 export const commands: Record<string, AddCommand> = {
   scan,
@@ -24,6 +26,8 @@ export const commands: Record<string, AddCommand> = {
   snapshot,
   diff,
   shares,
+  withdraw,
+  usage,
   launch,
   watch,
   verify,
