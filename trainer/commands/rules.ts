@@ -1,7 +1,8 @@
-// counterweight rules check|add FILE.
+// counterweight rules check|add FILE; history and copy are in rule-versions.ts.
 
 import { readDocument } from './files.ts';
 import { type AddCommand, clientOf, type ServiceOptions, withService } from './io.ts';
+import { ruleVersions } from './rule-versions.ts';
 
 export const rules: AddCommand = (program, io) => {
   const group = program.command('rules').description('check and store rule sets');
@@ -35,4 +36,5 @@ export const rules: AddCommand = (program, io) => {
         else io.say(`${stored.name}@${stored.version} ${stored.digest}`);
       },
     );
+  ruleVersions(group, io);
 };
