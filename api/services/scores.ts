@@ -112,9 +112,10 @@ async function readScores(tx: Orm, input: Key & PutScores): Promise<ReadScores> 
   const ordinals = await findOrdinals(tx, { ...input, ids });
   faults.push(...placeFaults(found, { ...input, ordinals, ...sides }));
   refuse(faults);
-  const scores = new Map<number, number | null>(sides.val.map((ordinal) => [ordinal, null]));
+  const scores = new Map<number, number | null>();
+  for (const ordinal of sides.val) scores.set(ordinal, null);
   for (const { caseId, dice } of found) scores.set(ordinals.get(caseId) as number, dice);
-  const without = sides.val.filter((ordinal) => scores.get(ordinal) === null);
+  const without = [...sides.val].filter((ordinal) => scores.get(ordinal) === null);
   const limit = summaryLimits.faults;
   const missing = await findCasesOf(tx, { ...input, ordinals: without, limit });
   return { scores, scored: scores.size - without.length, missing };
@@ -127,8 +128,8 @@ function placeFaults(
     split: string;
     fold: number;
     ordinals: Map<string, number>;
-    train: number[];
-    val: number[];
+    train: Int32Array;
+    val: Int32Array;
   },
 ): InputFault[] {
   const { ordinals, version, split, fold } = where;

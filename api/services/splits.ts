@@ -34,8 +34,8 @@ export async function putSplit(
   const stored = folds.map(
     ({ train, val }, fold): FoldRow => ({
       fold,
-      train: train.map((id) => ordinals.get(id) as number),
-      val: val.map((id) => ordinals.get(id) as number),
+      train: Int32Array.from(train, (id) => ordinals.get(id) as number),
+      val: Int32Array.from(val, (id) => ordinals.get(id) as number),
     }),
   );
   if (subjectAttribute !== null) {

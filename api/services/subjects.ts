@@ -2,11 +2,10 @@
 // on somebody it has seen. Subjects are numbered, and folds are checked over typed arrays.
 
 import type { InputFault } from '../errors.ts';
-import { listCaseColumns, listCaseIds } from '../store/cases.ts';
+import { listCaseColumnPages, listCaseIds } from '../store/cases.ts';
 import type { Orm } from '../store/database.ts';
 import type { FoldRow } from '../store/splits.ts';
 
-const pageSize = 10_000;
 const shownCases = 5;
 
 /** The subject of every case of a version, by the case's ordinal. */
@@ -47,13 +46,10 @@ export async function readSubjects(
   { attribute, ...key }: { datasetId: string; version: number; attribute: string },
 ): Promise<Subjects> {
   const subjects = newSubjects();
-  for (let after = ''; ; ) {
-    const names = [attribute];
-    const page = await listCaseColumns(orm, { ...key, after, limit: pageSize, names });
+  for await (const page of listCaseColumnPages(orm, { ...key, names: [attribute] })) {
     for (const { ordinal, values } of page) subjects.add(ordinal, values[0]);
-    if (page.length < pageSize) return subjects;
-    after = page[page.length - 1].caseId;
   }
+  return subjects;
 }
 
 type Divided = { fold: number; subject: number; train: number[]; val: number[] };

@@ -1,13 +1,9 @@
 // Dataset versions: open a draft, discard it, commit it. Committing fixes the digest.
 
-import canonicalize from 'canonicalize';
-import type { AttributeMap } from '../contract/attributes.ts';
 import type { OpenVersion, Version } from '../contract/versions.ts';
 import type { Actor, Deps } from '../deps.ts';
-import { type InputFault, ProblemError } from '../errors.ts';
-import { listCasePages } from '../store/cases.ts';
-import type { Orm } from '../store/database.ts';
-import { countFolds, findStrayOrdinals, listFolds } from '../store/splits.ts';
+import { ProblemError } from '../errors.ts';
+import { countFolds } from '../store/splits.ts';
 import {
   type Commit,
   findDraftState,
@@ -21,8 +17,7 @@ import {
 
 import { requireDataset } from './datasets.ts';
 import { entryOf } from './entries.ts';
-import { runningSha256 } from './running-sha256.ts';
-import { newSubjects, subjectFaults } from './subjects.ts';
+import { describeDraft } from './version-digest.ts';
 
 function view(row: VersionRow, splits?: Record<string, number>): Version {
   return {
@@ -179,66 +174,4 @@ export async function commitVersion(
   if (committed === null) throw wrongState(number, 'no draft any more', 'draft');
   const splits = await countFolds(deps.database.orm, { datasetId, version: number });
   return view({ ...draft, ...committed, state: 'committed' }, splits);
-}
-
-// The version digest: SHA-256 over the canonical JSON of the attribute schema, then of every case
-// in id order, then of every fold of every split by name, each followed by a newline.
-async function describeDraft(
-  tx: Orm,
-  draft: {
-    datasetId: string;
-    number: number;
-    attributes: AttributeMap;
-    subjectAttribute: string | null;
-  },
-): Promise<{ digest: string; caseCount: number }> {
-  const { datasetId, number, attributes, subjectAttribute } = draft;
-  const sha256 = runningSha256();
-  sha256.add(`${canonicalize(attributes)}\n`);
-  const required = Object.keys(attributes).filter((name) => attributes[name].required);
-  const faults: InputFault[] = [];
-  const ids = new Map<number, string>();
-  const subjects = newSubjects();
-  for await (const page of listCasePages(tx, { datasetId, version: number })) {
-    for (const { caseId, ordinal, attributes: values, files } of page) {
-      ids.set(ordinal, caseId);
-      if (subjectAttribute !== null) subjects.add(ordinal, values[subjectAttribute]);
-      sha256.add(`${canonicalize({ id: caseId, attributes: values, files })}\n`);
-      const missing = required.find((name) => values[name] === undefined);
-      if (missing !== undefined && faults.length < 100) {
-        faults.push({ caseId, detail: `required attribute "${missing}" is missing` });
-      }
-    }
-  }
-  if (ids.size === 0) {
-    throw new ProblemError('unprocessable', `Version ${number} has no cases; upload some first.`);
-  }
-  for (const stray of await findStrayOrdinals(tx, { datasetId, version: number })) {
-    const detail = `split "${stray.split}", fold ${stray.fold} names this case, which the version no longer has`;
-    faults.push({ caseId: stray.caseId, detail });
-  }
-  refuseDraft(faults);
-  for (const split of Object.keys(await countFolds(tx, { datasetId, version: number }))) {
-    const folds = await listFolds(tx, { datasetId, version: number, split });
-    if (subjectAttribute !== null) {
-      const key = { datasetId, version: number, attribute: subjectAttribute, split, folds };
-      const under = `/splits/${split}`;
-      faults.push(...(await subjectFaults(tx, { ...key, subjects, under, limit: 100 })));
-    }
-    for (const { fold, train, val } of folds) {
-      const named = (side: number[]) => side.map((ordinal) => ids.get(ordinal));
-      sha256.add(`${canonicalize({ split, fold, train: named(train), val: named(val) })}\n`);
-    }
-  }
-  refuseDraft(faults);
-  return { digest: sha256.digest(), caseCount: ids.size };
-}
-
-function refuseDraft(faults: InputFault[]): void {
-  if (faults.length === 0) return;
-  throw new ProblemError(
-    'unprocessable',
-    `The version cannot be committed: case ${faults[0].caseId}: ${faults[0].detail}.`,
-    { errors: faults.slice(0, 100) },
-  );
 }

@@ -20,17 +20,34 @@ type VersionKey = { datasetId: string; version: number };
 
 const pageSize = 5_000;
 
-/** All cases of a version in id order, a page of rows at a time. */
+/** All cases of a version in id order, by pages; the next one is fetched while one is read. */
 export async function* listCasePages(
   orm: Orm,
   { datasetId, version, after = '' }: VersionKey & { after?: string },
 ): AsyncGenerator<CaseRow[]> {
-  let last = after;
-  while (true) {
-    const page = await listCases(orm, { datasetId, version, after: last, limit: pageSize });
-    if (page.length > 0) yield page;
-    if (page.length < pageSize) return;
-    last = page[page.length - 1].caseId;
+  const pageAfter = (last: string) =>
+    listCases(orm, { datasetId, version, after: last, limit: pageSize });
+  yield* pagesAhead(pageAfter, after);
+}
+
+/** Pages in id order until one is not full, each asked for while the one before is worked on. */
+async function* pagesAhead<Row extends { caseId: string }>(
+  pageAfter: (last: string) => Promise<Row[]>,
+  after: string,
+): AsyncGenerator<Row[]> {
+  let next: Promise<Row[]> = pageAfter(after);
+  try {
+    while (true) {
+      const page = await next;
+      const full = page.length === pageSize;
+      next = full ? pageAfter(page[page.length - 1].caseId) : Promise.resolve([]);
+      // Awaited in its turn; a reader who leaves early must not leave a failure behind.
+      next.catch(() => {});
+      if (page.length > 0) yield page;
+      if (!full) return;
+    }
+  } finally {
+    await next.catch(() => {});
   }
 }
 
@@ -48,21 +65,13 @@ export async function listCases(
   );
 }
 
-/** Only the named attributes of a page of cases, as arrays in the order of `names`. */
-export async function listCaseColumns(
+export type CaseColumns = { ordinal: number; caseId: string; values: unknown[] };
+
+/** Only the named attributes of every case in id order, as arrays in the order of `names`. */
+export async function* listCaseColumnPages(
   orm: Orm,
-  {
-    datasetId,
-    version,
-    after,
-    limit,
-    names,
-  }: VersionKey & {
-    after: string;
-    limit: number;
-    names: string[];
-  },
-): Promise<{ ordinal: number; caseId: string; values: unknown[] }[]> {
+  { names, ...key }: VersionKey & { names: string[] },
+): AsyncGenerator<CaseColumns[]> {
   const values =
     names.length === 0
       ? sql`'[]'::jsonb`
@@ -70,13 +79,15 @@ export async function listCaseColumns(
           names.map((name) => sql`attributes -> ${name}::text`),
           sql`, `,
         )})`;
-  return await rows(
-    orm,
-    sql`select ordinal, case_id as "caseId", ${values} as "values" from cases
-      where dataset_id = ${datasetId} and valid_from <= ${version}
-      and (valid_to is null or valid_to > ${version}) and case_id > ${after}
-      order by case_id limit ${limit}`,
-  );
+  const pageAfter = (last: string) =>
+    rows<CaseColumns>(
+      orm,
+      sql`select ordinal, case_id as "caseId", ${values} as "values" from cases
+        where dataset_id = ${key.datasetId} and valid_from <= ${key.version}
+        and (valid_to is null or valid_to > ${key.version}) and case_id > ${last}
+        order by case_id limit ${pageSize}`,
+    );
+  yield* pagesAhead(pageAfter, '');
 }
 
 /** One case of a version by its id. */

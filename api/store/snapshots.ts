@@ -5,6 +5,7 @@ import { and, asc, eq, gt, or, sql } from 'drizzle-orm';
 import { ProblemError } from '../errors.ts';
 import { type AuditEntry, appendAudit } from './audit.ts';
 import { type Orm, rows } from './database.ts';
+import { arrayLiteral, float64Array, int32Array, wholeNumbers } from './number-arrays.ts';
 import { snapshots } from './schema.ts';
 import { listWithdrawnOfFold } from './withdrawals.ts';
 
@@ -69,8 +70,6 @@ export async function listSnapshots(
     .limit(limit);
 }
 
-const literal = (values: Int32Array | Float64Array) => `{${values.join(',')}}`;
-
 /** Stores a snapshot with its vectors; null when the same inputs were frozen meanwhile. */
 export async function insertSnapshot(
   orm: Orm,
@@ -85,11 +84,11 @@ export async function insertSnapshot(
       await tx.execute(sql`
         insert into snapshot_chunks (snapshot_id, chunk, ids, ordinals, target_units, draw_units, loss_factors, scores)
         values (${row.id}, ${chunk}, ${ids.slice(from, to).join('\n')},
-          ${literal(vectors.ordinals.subarray(from, to))}::int[],
-          ${literal(vectors.targetUnits.subarray(from, to))}::bigint[],
-          ${literal(vectors.drawUnits.subarray(from, to))}::bigint[],
-          ${literal(vectors.lossFactors.subarray(from, to))}::float8[],
-          ${literal(vectors.scores.subarray(from, to))}::float8[])`);
+          ${arrayLiteral(vectors.ordinals.subarray(from, to))}::int[],
+          ${arrayLiteral(vectors.targetUnits.subarray(from, to))}::bigint[],
+          ${arrayLiteral(vectors.drawUnits.subarray(from, to))}::bigint[],
+          ${arrayLiteral(vectors.lossFactors.subarray(from, to))}::float8[],
+          ${arrayLiteral(vectors.scores.subarray(from, to))}::float8[])`);
     }
     await appendAudit(tx, audit);
     await refuseWithdrawnMeanwhile(tx, row);
@@ -147,11 +146,11 @@ async function findChunk(
   if (row === undefined) return null;
   return {
     ids: row.ids.split('\n'),
-    ordinals: Int32Array.from(elements(row.ordinals, (view, at) => view.getInt32(at))),
-    targetUnits: elements(row.targetUnits, wholeNumber),
-    drawUnits: elements(row.drawUnits, wholeNumber),
-    lossFactors: elements(row.lossFactors, (view, at) => view.getFloat64(at)),
-    scores: elements(row.scores, (view, at) => view.getFloat64(at)),
+    ordinals: int32Array(row.ordinals),
+    targetUnits: wholeNumbers(row.targetUnits),
+    drawUnits: wholeNumbers(row.drawUnits),
+    lossFactors: float64Array(row.lossFactors),
+    scores: float64Array(row.scores),
   };
 }
 
@@ -162,7 +161,7 @@ export async function findDrawUnits(orm: Orm, snapshotId: string): Promise<Float
     sql`select array_send(draw_units) as units from snapshot_chunks
       where snapshot_id = ${snapshotId} order by chunk`,
   );
-  const parts = chunks.map(({ units }) => elements(units, wholeNumber));
+  const parts = chunks.map(({ units }) => wholeNumbers(units));
   const whole = new Float64Array(parts.reduce((sum, part) => sum + part.length, 0));
   let at = 0;
   for (const part of parts) {
@@ -170,21 +169,4 @@ export async function findDrawUnits(orm: Orm, snapshotId: string): Promise<Float
     at += part.length;
   }
   return whole;
-}
-
-// Units are from 0 to 2^52, where a double is exact and much faster than a BigInt.
-function wholeNumber(view: DataView, at: number): number {
-  return view.getUint32(at) * 2 ** 32 + view.getUint32(at + 4);
-}
-
-// array_send: int32 dimensions, flags, element type, then length and lower bound of the one
-// dimension; each element is an int32 byte count and big-endian bytes. An empty array has no
-// dimension.
-function elements(bytes: Uint8Array, read: (view: DataView, at: number) => number): Float64Array {
-  const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
-  if (view.getInt32(0) === 0) return new Float64Array(0);
-  const values = new Float64Array(view.getInt32(12));
-  const stride = 4 + view.getInt32(20);
-  for (let k = 0; k < values.length; k++) values[k] = read(view, 24 + k * stride);
-  return values;
 }

@@ -1,19 +1,19 @@
 // Folds as arrays of case ordinals: five folds of a million cases are ten arrays, not ten million
 // rows.
 
-import { and, asc, eq, sql } from 'drizzle-orm';
+import { and, eq, sql } from 'drizzle-orm';
 import { ProblemError } from '../errors.ts';
 import { type AuditEntry, appendAudit } from './audit.ts';
 import { type CaseRow, listCasePages } from './cases.ts';
 import { type Orm, rows } from './database.ts';
+import { arrayLiteral, int32Array } from './number-arrays.ts';
 import { splits } from './schema.ts';
 import { lockDraft } from './versions.ts';
 
-export type FoldRow = { fold: number; train: number[]; val: number[] };
+/** Ordinals of the cases on each side, in the order of the file that was put. */
+export type FoldRow = { fold: number; train: Int32Array; val: Int32Array };
 
 type SplitKey = { datasetId: string; version: number; split: string };
-
-const array = (ordinals: number[]) => sql`${`{${ordinals.join(',')}}`}::int[]`;
 
 /** Stores a split in a draft in place of one of the same name; false when it is no draft. */
 export async function insertSplit(
@@ -30,23 +30,11 @@ export async function insertSplit(
       );
     for (const { fold, train, val } of folds) {
       await tx.execute(sql`insert into splits (dataset_id, number, name, fold, train, val)
-        values (${datasetId}, ${version}, ${split}, ${fold}, ${array(train)}, ${array(val)})`);
+        values (${datasetId}, ${version}, ${split}, ${fold}, ${arrayLiteral(train)}::int[], ${arrayLiteral(val)}::int[])`);
     }
     await appendAudit(tx, audit);
     return true;
   });
-}
-
-/** The folds of a split; empty where the version has no such split. */
-export async function listFolds(
-  orm: Orm,
-  { datasetId, version, split }: SplitKey,
-): Promise<FoldRow[]> {
-  return await orm
-    .select({ fold: splits.fold, train: splits.train, val: splits.val })
-    .from(splits)
-    .where(and(eq(splits.datasetId, datasetId), eq(splits.number, version), eq(splits.name, split)))
-    .orderBy(asc(splits.fold));
 }
 
 /** Names of a version's splits with their number of folds. */
@@ -77,27 +65,28 @@ export async function findStrayOrdinals(
   );
 }
 
-/** One fold of a split; `not-found` saying which there are. */
+/** One fold of a split; throws `not-found` saying which there are. */
 export async function findFold(
   orm: Orm,
   { fold, ...key }: SplitKey & { fold: number },
 ): Promise<FoldRow> {
-  const folds = await listFolds(orm, key);
-  if (folds.length === 0) throw noSuchSplit(key);
-  const found = folds.find((row) => row.fold === fold);
-  if (found === undefined) {
-    throw new ProblemError(
-      'not-found',
-      `Split "${key.split}" has folds 0 to ${folds.length - 1}, not ${fold}.`,
-    );
-  }
-  return found;
+  const { datasetId, version, split } = key;
+  const [row] = await rows<{ train: Uint8Array; val: Uint8Array }>(
+    orm,
+    sql`select array_send(train) as train, array_send(val) as val from splits
+      where dataset_id = ${datasetId} and number = ${version} and name = ${split} and fold = ${fold}`,
+  );
+  if (row !== undefined) return { fold, train: int32Array(row.train), val: int32Array(row.val) };
+  const folds = await requireSplit(orm, key);
+  throw new ProblemError('not-found', `Split "${split}" has folds 0 to ${folds - 1}, not ${fold}.`);
 }
 
-function noSuchSplit({ version, split }: SplitKey): ProblemError {
-  return new ProblemError(
+async function requireSplit(orm: Orm, key: SplitKey): Promise<number> {
+  const folds = (await countFolds(orm, key))[key.split];
+  if (folds !== undefined) return folds;
+  throw new ProblemError(
     'not-found',
-    `Version ${version} has no split "${split}". Put one while the version is a draft.`,
+    `Version ${key.version} has no split "${key.split}". Put one while the version is a draft.`,
   );
 }
 
@@ -105,10 +94,18 @@ function noSuchSplit({ version, split }: SplitKey): ProblemError {
 export async function findSide(
   orm: Orm,
   { fold, side, ...key }: SplitKey & { fold: number | 'all'; side: 'train' | 'val' },
-): Promise<number[] | null> {
+): Promise<Int32Array | null> {
   if (fold !== 'all') return (await findFold(orm, { ...key, fold }))[side];
-  if ((await listFolds(orm, key)).length === 0) throw noSuchSplit(key);
+  await requireSplit(orm, key);
   return null;
+}
+
+/** Whether a case, by its ordinal, stands on a side; everyone does where the side is null. */
+export function membersOf(side: Int32Array | null): (ordinal: number) => boolean {
+  if (side === null) return () => true;
+  const marks = new Uint8Array(side.reduce((most, ordinal) => Math.max(most, ordinal), -1) + 1);
+  for (const ordinal of side) marks[ordinal] = 1;
+  return (ordinal) => marks[ordinal] === 1;
 }
 
 /** The cases of one side of a fold in id order, a page of rows at a time. */
@@ -116,9 +113,8 @@ export async function* casesOfSide(
   orm: Orm,
   key: SplitKey & { fold: number | 'all'; side: 'train' | 'val' },
 ): AsyncGenerator<CaseRow[]> {
-  const ordinals = await findSide(orm, key);
-  const members = ordinals === null ? null : new Set(ordinals);
+  const isMember = membersOf(await findSide(orm, key));
   for await (const page of listCasePages(orm, key)) {
-    yield members === null ? page : page.filter((row) => members.has(row.ordinal));
+    yield page.filter((row) => isMember(row.ordinal));
   }
 }

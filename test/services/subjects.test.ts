@@ -12,6 +12,13 @@ const subjectsOf = (names: (string | undefined)[]) => {
   return subjects;
 };
 
+/** A fold as it is stored. */
+const typed = ({ fold, train, val }: { fold: number; train: number[]; val: number[] }) => ({
+  fold,
+  train: Int32Array.from(train),
+  val: Int32Array.from(val),
+});
+
 test('finds exactly the subjects that have cases on both sides, with all of them', () => {
   const one = fc.record({
     name: fc.option(fc.constantFrom('p1', 'p2', 'p3', '', '__proto__'), { nil: undefined }),
@@ -27,10 +34,12 @@ test('finds exactly the subjects that have cases on both sides, with all of them
         train: onSide(fold, 'train'),
         val: onSide(fold, 'val'),
       }));
-      const found = dividedSubjects(folds, subjects, 100).map(({ subject, ...divided }) => ({
-        name: subjects.names[subject],
-        ...divided,
-      }));
+      const found = dividedSubjects(folds.map(typed), subjects, 100).map(
+        ({ subject, ...divided }) => ({
+          name: subjects.names[subject],
+          ...divided,
+        }),
+      );
       const expected = folds.flatMap(({ fold, train, val }) =>
         [...new Set(val.map((ordinal) => cases[ordinal].name))]
           .filter((name) => name !== undefined)
@@ -47,7 +56,7 @@ test('finds exactly the subjects that have cases on both sides, with all of them
 
 test('cases without a subject are of nobody in common', () => {
   const subjects = subjectsOf([undefined, undefined, 'p']);
-  expect(dividedSubjects([{ fold: 0, train: [0], val: [1, 2] }], subjects, 100)).toEqual([]);
+  expect(dividedSubjects([typed({ fold: 0, train: [0], val: [1, 2] })], subjects, 100)).toEqual([]);
   expect(subjects.of(99_999)).toBe(-1);
 });
 
@@ -56,6 +65,6 @@ test('keeps subjects of ordinals far apart, and stops at the limit', () => {
   const far = Array.from({ length: 50 }, (_, k) => k * 3_001);
   for (const ordinal of far) subjects.add(ordinal, `p${(ordinal / 3_001) % 25}`);
   const folds = [{ fold: 0, train: far.slice(0, 25), val: far.slice(25) }];
-  expect(dividedSubjects(folds, subjects, 100)).toHaveLength(25);
-  expect(dividedSubjects(folds, subjects, 10)).toHaveLength(10);
+  expect(dividedSubjects(folds.map(typed), subjects, 100)).toHaveLength(25);
+  expect(dividedSubjects(folds.map(typed), subjects, 10)).toHaveLength(10);
 });

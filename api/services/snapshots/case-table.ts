@@ -2,12 +2,10 @@
 // database, and no object is kept per case, so a million cases fit.
 
 import { ProblemError } from '../../errors.ts';
-import { listCaseColumns } from '../../store/cases.ts';
+import { listCaseColumnPages } from '../../store/cases.ts';
 import type { Orm } from '../../store/database.ts';
-import { findSide } from '../../store/splits.ts';
+import { findSide, membersOf } from '../../store/splits.ts';
 import type { CaseTable } from '../../weights/case-table.ts';
-
-const pageSize = 10_000;
 
 export type LoadedTable = CaseTable & { ordinals: number[] };
 
@@ -16,21 +14,18 @@ export async function loadCaseTable(
   orm: Orm,
   key: { datasetId: string; version: number; split: string; fold: number | 'all'; names: string[] },
 ): Promise<LoadedTable> {
-  const side = await findSide(orm, { ...key, side: 'train' });
-  const members = side === null ? null : new Set(side);
+  const isMember = membersOf(await findSide(orm, { ...key, side: 'train' }));
   const columns: Record<string, unknown[]> = {};
   for (const name of key.names) columns[name] = [];
+  const once = key.names.map(newKeeper);
   const table: LoadedTable = { ids: [], ordinals: [], columns };
-  for (let after = ''; ; ) {
-    const page = await listCaseColumns(orm, { ...key, after, limit: pageSize });
+  for await (const page of listCaseColumnPages(orm, key)) {
     for (const { ordinal, caseId, values } of page) {
-      if (members !== null && !members.has(ordinal)) continue;
+      if (!isMember(ordinal)) continue;
       table.ids.push(caseId);
       table.ordinals.push(ordinal);
-      for (const [k, name] of key.names.entries()) columns[name].push(values[k] ?? undefined);
+      for (const [k, name] of key.names.entries()) columns[name].push(once[k](values[k]));
     }
-    if (page.length < pageSize) break;
-    after = page[page.length - 1].caseId;
   }
   if (table.ids.length === 0) {
     throw new ProblemError(
@@ -39,4 +34,20 @@ export async function loadCaseTable(
     );
   }
   return table;
+}
+
+const mostKept = 1_000;
+
+// Strings and label sets repeat: one object for all cases that share a value, not one for each.
+function newKeeper(): (value: unknown) => unknown {
+  const kept = new Map<string, unknown>();
+  return (value) => {
+    if (value === null) return undefined;
+    if (typeof value === 'number' || typeof value === 'boolean') return value;
+    const key = typeof value === 'string' ? value : JSON.stringify(value);
+    const known = kept.get(key);
+    if (known !== undefined) return known;
+    if (kept.size < mostKept) kept.set(key, value);
+    return value;
+  };
 }

@@ -4,7 +4,7 @@
 import type { SharesQuery, SubgroupShares } from '../../contract/shares.ts';
 import type { Actor, Deps } from '../../deps.ts';
 import { ProblemError } from '../../errors.ts';
-import { listCaseColumns } from '../../store/cases.ts';
+import { listCaseColumnPages } from '../../store/cases.ts';
 import { findRuleSetById } from '../../store/rule-sets.ts';
 import type { SnapshotRow } from '../../store/snapshots.ts';
 import { findSide } from '../../store/splits.ts';
@@ -19,8 +19,6 @@ import { requireDataset } from '../datasets.ts';
 import { requireVersion } from '../versions.ts';
 import { loadNumbers } from './numbers.ts';
 import { requireSnapshot } from './read.ts';
-
-const pageSize = 10_000;
 
 /**
  * Shares by each attribute in the rules' `groups`, or by one named attribute. Throws `not-found`,
@@ -78,14 +76,10 @@ async function countCases(
 ): Promise<void> {
   const { datasetId, version } = row;
   if (names.length === 0) return;
-  for (let after = ''; ; ) {
-    const query = { datasetId, version, after, limit: pageSize, names };
-    const page = await listCaseColumns(deps.database.orm, query);
+  for await (const page of listCaseColumnPages(deps.database.orm, { datasetId, version, names })) {
     for (const { ordinal, values } of page) {
       for (let k = 0; k < counters.length; k++) counted(counters[k], ordinal, values[k]);
     }
-    if (page.length < pageSize) return;
-    after = page[page.length - 1].caseId;
   }
 }
 
