@@ -4,7 +4,7 @@
 
 import { type ASTNode, Environment } from '@marcbachmann/cel-js';
 import type { AttributeMap } from '../contract/attributes.ts';
-import { unknownAttribute } from './attribute-names.ts';
+import { nearestName, unknownAttribute } from './attribute-names.ts';
 import type { Fault } from './case-table.ts';
 
 const celTypes = { number: 'double', string: 'string', boolean: 'bool', labels: 'list<string>' };
@@ -52,7 +52,7 @@ export function compileExpression(
     const refused = refusedCall(parsed.ast) ?? refusedRead(parsed.ast, attributes);
     if (refused !== null) return { ok: false, fault: refused };
     const checked = parsed.check();
-    if (!checked.valid) return { ok: false, fault: faultOf(checked.error, text) };
+    if (!checked.valid) return { ok: false, fault: faultOf(checked.error, text, attributes) };
     if (checked.type !== type) {
       return {
         ok: false,
@@ -65,7 +65,7 @@ export function compileExpression(
     };
     return { ok: true, expression };
   } catch (error) {
-    return { ok: false, fault: faultOf(error, text) };
+    return { ok: false, fault: faultOf(error, text, attributes) };
   }
 }
 
@@ -92,12 +92,12 @@ export function absentAttribute(error: unknown): string | null {
   return /^No such key: (\w+)$/.exec(summary ?? '')?.[1] ?? null;
 }
 
-function faultOf(error: unknown, text: string): Fault {
+function faultOf(error: unknown, text: string, attributes: AttributeMap): Fault {
   const { summary, message = '', range, node } = error as CelError;
   const detail = summary ?? message.split('\n')[0];
   const where = range ?? node;
   return {
-    detail: hinted(detail),
+    detail: hinted(detail, attributes),
     range: {
       from: where?.start ?? 0,
       to: Math.max(where?.end ?? text.length, (where?.start ?? 0) + 1),
@@ -105,7 +105,14 @@ function faultOf(error: unknown, text: string): Fault {
   };
 }
 
-function hinted(detail: string): string {
+function hinted(detail: string, attributes: AttributeMap): string {
+  const variable = /^Unknown variable: (\w+)$/.exec(detail)?.[1];
+  if (variable !== undefined) {
+    const near = nearestName(variable, Object.keys(attributes));
+    const hint =
+      near === null ? 'attributes are read as case.NAME' : `did you mean "case.${near}"?`;
+    return `${detail}; ${hint}`;
+  }
   return /\bint\b/.test(detail) ? `${detail} (numbers are doubles here: write 2.0, not 2)` : detail;
 }
 

@@ -103,7 +103,7 @@ describe('refuses', () => {
     ['case.site > case.x', 'no such overload: string > double'],
     ['case.labels == case.site', 'no such overload: list<string> == string'],
     ['case.seen + 1.0 > 0.0', 'no such overload: bool + double'],
-    ['other > 1.0', 'Unknown variable: other'],
+    ['other > 1.0', 'Unknown variable: other; attributes are read as case.NAME'],
   ])('fields used as another type: %s', (text, detail) => {
     expect(fault(text).detail).toBe(detail);
   });
