@@ -4,13 +4,26 @@
 import { z } from 'zod';
 import { nameSchema, reasonSchema } from './shared.ts';
 
+/** A strict object that says, of a field it does not have, which ones it has. */
+function fields<Shape extends z.core.$ZodLooseShape>(what: string, shape: Shape) {
+  const known = Object.keys(shape).join(', ');
+  return z.strictObject(shape, {
+    error: (issue) => {
+      if (issue.code !== 'unrecognized_keys') return undefined;
+      const names = issue.keys.map((key) => JSON.stringify(key)).join(', ');
+      const keys = issue.keys.length === 1 ? 'key' : 'keys';
+      return `Unrecognized ${keys}: ${names}; the fields of ${what} are ${known}`;
+    },
+  });
+}
+
 const termName = z.string().min(1).max(100);
 const expression = z.string().min(1).max(4_000);
 const attribute = z.string().min(1).max(100);
 const positive = z.number().positive();
 const notNegative = z.number().min(0);
 
-export const matchTermSchema = z.strictObject({
+export const matchTermSchema = fields('a match term', {
   name: termName,
   kind: z.literal('match'),
   when: expression,
@@ -18,13 +31,13 @@ export const matchTermSchema = z.strictObject({
   otherwise: notNegative.default(1),
 });
 
-export const formulaTermSchema = z.strictObject({
+export const formulaTermSchema = fields('a formula term', {
   name: termName,
   kind: z.literal('formula'),
   expression,
 });
 
-const binsSchema = z.strictObject({
+const binsSchema = fields('an attribute with bins', {
   attribute,
   bins: z
     .array(z.number())
@@ -36,19 +49,26 @@ const binsSchema = z.strictObject({
     ),
 });
 
-export const rarityTermSchema = z
-  .strictObject({
-    name: termName,
-    kind: z.literal('rarity'),
-    by: z
-      .array(z.union([attribute, binsSchema]))
-      .min(1)
-      .max(10),
-    method: z.enum(['inverse-frequency', 'effective-number']),
-    power: notNegative.max(10).optional(),
-    beta: z.number().min(0).lt(1).optional(),
-    smoothing: notNegative.default(0),
-  })
+// What is wrong with an entry of `by`: an object can only have been meant as one with bins.
+function byFault({ input, ...issue }: z.core.$ZodRawIssue): string {
+  const form = 'name an attribute, or a number with bins: {"attribute": NAME, "bins": [EDGES]}';
+  const inner = issue.code === 'invalid_union' && typeof input === 'object' ? issue.errors[1] : [];
+  const fault = inner.find(({ code }) => code === 'unrecognized_keys') ?? inner[0];
+  return fault === undefined ? form : `${fault.message}; ${form}`;
+}
+
+export const rarityTermSchema = fields('a rarity term', {
+  name: termName,
+  kind: z.literal('rarity'),
+  by: z
+    .array(z.union([attribute, binsSchema], { error: byFault }))
+    .min(1)
+    .max(10),
+  method: z.enum(['inverse-frequency', 'effective-number']),
+  power: notNegative.max(10).optional(),
+  beta: z.number().min(0).lt(1).optional(),
+  smoothing: notNegative.default(0),
+})
   .refine((term) => term.method !== 'inverse-frequency' || term.power !== undefined, {
     path: ['power'],
     message: 'inverse-frequency needs a power, for instance 0.5',
@@ -70,19 +90,17 @@ export const rarityTermSchema = z
     },
   );
 
-export const qualityTermSchema = z
-  .strictObject({
-    name: termName,
-    kind: z.literal('quality'),
-    attribute,
-    from: z.number(),
-    to: z.number(),
-    factorAtFrom: notNegative,
-    factorAtTo: notNegative,
-  })
-  .refine((term) => term.from !== term.to, { path: ['to'], message: 'to must differ from from' });
+export const qualityTermSchema = fields('a quality term', {
+  name: termName,
+  kind: z.literal('quality'),
+  attribute,
+  from: z.number(),
+  to: z.number(),
+  factorAtFrom: notNegative,
+  factorAtTo: notNegative,
+}).refine((term) => term.from !== term.to, { path: ['to'], message: 'to must differ from from' });
 
-export const difficultyTermSchema = z.strictObject({
+export const difficultyTermSchema = fields('a difficulty term', {
   name: termName,
   kind: z.literal('difficulty'),
   attribute,
@@ -92,13 +110,21 @@ export const difficultyTermSchema = z.strictObject({
   clipPercentile: z.number().min(0).max(100).default(95),
 });
 
-export const termSchema = z.discriminatedUnion('kind', [
-  matchTermSchema,
-  formulaTermSchema,
-  rarityTermSchema,
-  qualityTermSchema,
-  difficultyTermSchema,
-]);
+export const termSchema = z.discriminatedUnion(
+  'kind',
+  [matchTermSchema, formulaTermSchema, rarityTermSchema, qualityTermSchema, difficultyTermSchema],
+  {
+    error: ({ code, input }) => {
+      if (code !== 'invalid_union') return undefined;
+      const { kind } = input as { kind?: unknown };
+      const what =
+        kind === undefined
+          ? 'a term has a kind'
+          : `${JSON.stringify(kind).slice(0, 100)} is no kind of term`;
+      return `${what}; the kinds are match, formula, rarity, quality and difficulty`;
+    },
+  },
+);
 export type Term = z.output<typeof termSchema>;
 export type TermKind = Term['kind'];
 export type TermOf<Kind extends TermKind> = Extract<Term, { kind: Kind }>;
@@ -111,7 +137,7 @@ const termsSchema = z
   .default([])
   .refine(namedOnce, 'two terms of one list have the same name');
 
-const samplingSchema = z.strictObject({
+const samplingSchema = fields('sampling', {
   terms: termsSchema,
   /** Exponent on the product of the terms. */
   temper: positive.max(10).default(1),
@@ -119,13 +145,13 @@ const samplingSchema = z.strictObject({
   cap: z.number().min(1, 'the cap is at least 1').max(1e6).default(5),
 });
 
-export const scheduleSchema = z.strictObject({
+export const scheduleSchema = fields('schedule', {
   kind: z.literal('ramp'),
   epochs: z.int().min(1),
   stages: z.int().min(1).max(1000).default(10),
 });
 
-export const adaptiveSchema = z.strictObject({
+export const adaptiveSchema = fields('adaptive', {
   everyEpochs: z.int().min(1),
   attribute,
   momentum: z.number().min(0).max(1),
@@ -133,25 +159,23 @@ export const adaptiveSchema = z.strictObject({
   maxShift: positive.max(1).default(0.2),
 });
 
-export const ruleDocumentSchema = z
-  .strictObject({
-    exclude: z
-      .array(z.strictObject({ name: termName, when: expression }))
-      .max(50)
-      .default([])
-      .refine(namedOnce, 'two exclusions have the same name'),
-    groups: z
-      .array(attribute)
-      .max(20)
-      .default([])
-      .refine((names) => new Set(names).size === names.length, 'a group is named twice'),
-    target: z.strictObject({ terms: termsSchema }).prefault({}),
-    sampling: samplingSchema.prefault({}),
-    correction: z.strictObject({ strength: z.number().min(0).max(1).default(1) }).prefault({}),
-    schedule: scheduleSchema.nullable().default(null),
-    adaptive: adaptiveSchema.nullable().default(null),
-  })
-  .meta({ id: 'Rules', description: 'METHOD.md section 3' });
+export const ruleDocumentSchema = fields('a rule document', {
+  exclude: z
+    .array(fields('an exclusion', { name: termName, when: expression }))
+    .max(50)
+    .default([])
+    .refine(namedOnce, 'two exclusions have the same name'),
+  groups: z
+    .array(attribute)
+    .max(20)
+    .default([])
+    .refine((names) => new Set(names).size === names.length, 'a group is named twice'),
+  target: fields('target', { terms: termsSchema }).prefault({}),
+  sampling: samplingSchema.prefault({}),
+  correction: fields('correction', { strength: z.number().min(0).max(1).default(1) }).prefault({}),
+  schedule: scheduleSchema.nullable().default(null),
+  adaptive: adaptiveSchema.nullable().default(null),
+}).meta({ id: 'Rules', description: 'METHOD.md section 3' });
 export type RuleDocument = z.output<typeof ruleDocumentSchema>;
 export type RuleDocumentInput = z.input<typeof ruleDocumentSchema>;
 

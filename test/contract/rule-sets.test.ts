@@ -203,3 +203,49 @@ describe('keys that nobody knows are refused', () => {
     expect(faults(document)).toEqual([expect.stringMatching(`^${pointer}: Unrecognized key`)]);
   });
 });
+
+describe('a misspelt word is answered with those that there are', () => {
+  test.each<[string, unknown, string]>([
+    [
+      'kind',
+      sampling({ ...rarity, kind: 'rarety' }),
+      '/sampling/terms/0/kind: "rarety" is no kind of term; the kinds are match, formula, rarity, quality and difficulty',
+    ],
+    [
+      'kind that is missing',
+      sampling({ name: 'x' }),
+      '/sampling/terms/0/kind: a term has a kind; the kinds are match, formula, rarity, quality and difficulty',
+    ],
+    [
+      'field of a term',
+      sampling({ ...match, otherwize: 2 }),
+      '/sampling/terms/0: Unrecognized key: "otherwize"; the fields of a match term are name, kind, when, factor, otherwise',
+    ],
+    [
+      'list of terms',
+      { samplin: {} },
+      '/: Unrecognized key: "samplin"; the fields of a rule document are exclude, groups, target, sampling, correction, schedule, adaptive',
+    ],
+    [
+      'field of bins',
+      sampling({ ...rarity, by: [{ attribut: 'x', bins: [1] }] }),
+      '/sampling/terms/0/by/0: Unrecognized key: "attribut"; the fields of an attribute with bins are attribute, bins; name an attribute, or a number with bins: {"attribute": NAME, "bins": [EDGES]}',
+    ],
+    [
+      'entry of by',
+      sampling({ ...rarity, by: [3] }),
+      '/sampling/terms/0/by/0: name an attribute, or a number with bins: {"attribute": NAME, "bins": [EDGES]}',
+    ],
+    [
+      'measure',
+      sampling({ ...difficulty, measure: 'dise' }),
+      '/sampling/terms/0/measure: Invalid option: expected one of "dice"|"loss"',
+    ],
+  ])('%s', (_, document, fault) => {
+    expect(faults(document)).toEqual([fault]);
+  });
+
+  test('a term that is no object is refused as such', () => {
+    expect(faults(sampling(null, 'match'))).toHaveLength(2);
+  });
+});
