@@ -36,17 +36,24 @@ export type TestApp = {
 
 export const adminToken = 'cw_test_admin_token_of_this_suite';
 
-function countedBytes(): (count: number) => Uint8Array {
+function countedBytes(process: number): (count: number) => Uint8Array {
   let next = 1;
   return (count) => {
     const bytes = new Uint8Array(count);
+    bytes[0] = process;
     new DataView(bytes.buffer).setUint32(count - 4, next++);
     return bytes;
   };
 }
 
 export async function openTestApp(
-  options: { database?: Database; targets?: LaunchTarget[]; launcher?: Launcher } = {},
+  options: {
+    database?: Database;
+    targets?: LaunchTarget[];
+    launcher?: Launcher;
+    /** Tells apart the random bytes of several apps on one database. */
+    process?: number;
+  } = {},
 ): Promise<TestApp> {
   const database = options.database ?? (await openTestDatabase());
   let now = Date.parse('2026-03-01T09:00:00Z');
@@ -54,7 +61,7 @@ export async function openTestApp(
   const deps: Deps = {
     database,
     now: () => new Date(now),
-    randomBytes: countedBytes(),
+    randomBytes: countedBytes(options.process ?? 0),
     targets: options.targets ?? [],
     launcherOf: async () => {
       if (options.launcher === undefined) throw new Error('this test app has no launcher');
