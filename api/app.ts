@@ -10,6 +10,7 @@ import { docsPage, type OpenApiDocument } from './http/docs-page.ts';
 import { idempotent } from './http/idempotency.ts';
 import { unmatched } from './http/methods.ts';
 import { problemAnswer } from './http/problem.ts';
+import { authorized } from './http/roles.ts';
 import { router } from './http/router.ts';
 import { storableBody, storableUrl } from './http/texts.ts';
 import { auditRoutes } from './routes/audit.ts';
@@ -25,6 +26,7 @@ import { snapshotRoutes } from './routes/snapshots.ts';
 import { splitRoutes } from './routes/splits.ts';
 import { systemRoutes } from './routes/system.ts';
 import { targetRoutes } from './routes/targets.ts';
+import { tokenRoutes } from './routes/tokens.ts';
 import { trainerRoutes } from './routes/trainer.ts';
 import { versionRoutes } from './routes/versions.ts';
 import { withdrawalRoutes } from './routes/withdrawals.ts';
@@ -47,6 +49,7 @@ export function createApp(deps: Deps): OpenAPIHono<Env> {
     '/v1/*',
     authenticated((token) => actorOfToken(deps, token)),
   );
+  app.use('/v1/*', authorized());
   app.use('/v1/*', storableBody);
   app.use('/v1/*', idempotent(answerKeeper(deps)));
   app.route('/', datasetRoutes(deps));
@@ -62,6 +65,7 @@ export function createApp(deps: Deps): OpenAPIHono<Env> {
   app.route('/', caseUsageRoutes(deps));
   app.route('/', targetRoutes(deps));
   app.route('/', jobRoutes(deps));
+  app.route('/', tokenRoutes(deps));
   app.route('/', auditRoutes(deps));
   return app;
 }

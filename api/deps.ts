@@ -2,6 +2,7 @@
 // comes through here; api/node.ts and api/worker.ts fill it in.
 
 import type { LaunchTarget } from './contract/targets.ts';
+import type { Role } from './contract/tokens.ts';
 import type { RandomBytes } from './ids.ts';
 import type { Launcher } from './launchers/launcher.ts';
 import type { Database } from './store/database.ts';
@@ -28,6 +29,6 @@ export type Deps = {
 export type Actor = {
   workspaceId: string;
   name: string;
-  role: 'reader' | 'editor' | 'launcher' | 'approver' | 'admin';
+  role: Role;
   tokenId: string;
 };

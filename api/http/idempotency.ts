@@ -25,8 +25,13 @@ const refusals = {
   running: 'A request with this Idempotency-Key is still being served; ask again in a moment.',
   unanswered:
     'The request with this Idempotency-Key was cut off before its answer. Look whether it was done; if not, send it with a new key.',
+  secret:
+    'The request with this Idempotency-Key was done; its answer held a secret, which is not kept. Where it was lost, revoke what was made and send it again with a new key.',
   'other-body': 'This Idempotency-Key was used for another request; choose a new key.',
 };
+
+/** What is kept of an answer that nobody may store: only that there was one. No kept one fails. */
+const secretKept: KeptAnswer = { status: 409, body: '' };
 
 /** Answers a repeated POST with the first answer. Streams of cases use Upload-Part instead. */
 export function idempotent(keeper: AnswerKeeper) {
@@ -41,6 +46,9 @@ export function idempotent(keeper: AnswerKeeper) {
     const known = await keeper.claim({ workspaceId, key, requestDigest });
     if (known === 'other-body' || known === 'running' || known === 'unanswered') {
       throw new ProblemError('conflict', refusals[known]);
+    }
+    if (known !== 'claimed' && known.status === secretKept.status) {
+      throw new ProblemError('conflict', refusals.secret);
     }
     if (known !== 'claimed') {
       const repeated = { 'content-type': 'application/json', 'idempotency-replayed': 'true' };
@@ -62,7 +70,10 @@ async function keepOrRelease(
   response: Response,
 ): Promise<void> {
   if (response.ok) {
-    const answer = { status: response.status, body: await response.clone().text() };
+    const secret = response.headers.get('cache-control') === 'no-store';
+    const answer = secret
+      ? secretKept
+      : { status: response.status, body: await response.clone().text() };
     await keeper.keep({ ...request, answer });
   } else {
     await keeper.release(request);

@@ -19,6 +19,7 @@ export function jsonBody<Schema extends z.ZodType>(schema: Schema) {
 export const problems = {
   400: { description: 'The request cannot be read', content: problemContent },
   401: { description: 'A valid token is needed', content: problemContent },
+  403: { description: 'The token does not allow this', content: problemContent },
   404: { description: 'There is no such thing here', content: problemContent },
   409: { description: 'Conflict with what is stored', content: problemContent },
   422: { description: 'The input is not valid', content: problemContent },

@@ -10,7 +10,7 @@ import { findTokenBySecret, findWorkspaceByName, insertToken } from '../store/to
  */
 export async function actorOfToken(deps: Deps, secret: string): Promise<Actor> {
   const row = await findTokenBySecret(deps.database.orm, await sha256Text(secret));
-  if (row === undefined) {
+  if (row === undefined || row.revokedAt !== null) {
     throw new ProblemError(
       'unauthenticated',
       'This token is not known here or was revoked. Ask an admin of the deployment for a new one.',
@@ -32,7 +32,8 @@ export async function actorOfToken(deps: Deps, secret: string): Promise<Actor> {
 
 /**
  * Makes sure that workspace `default` has an admin with this secret, or with a new one when none is
- * given and there is no workspace yet. Answers the new secret if one was made, else null.
+ * given and there is no workspace yet. Answers the new secret if one was made, else null. Throws
+ * for a secret that was revoked: it does not come back.
  */
 export async function bootstrapAdmin(deps: Deps, secret?: string): Promise<string | null> {
   const workspace = await findWorkspaceByName(deps.database.orm, 'default');
@@ -42,7 +43,11 @@ export async function bootstrapAdmin(deps: Deps, secret?: string): Promise<strin
   }
   const made = secret ?? newSecret(deps.randomBytes);
   const secretDigest = await sha256Text(made);
-  if (await findTokenBySecret(deps.database.orm, secretDigest)) return null;
+  const known = await findTokenBySecret(deps.database.orm, secretDigest);
+  if (known !== undefined && known.revokedAt !== null) {
+    throw new Error('CW_ADMIN_TOKEN was revoked here: set another one, or leave it out');
+  }
+  if (known !== undefined) return null;
   const workspaceId = workspace?.id ?? newId(deps);
   const token = {
     id: newId(deps),

@@ -4,6 +4,7 @@
 import type { OpenAPIHono } from '@hono/zod-openapi';
 import { createApp } from '../../api/app.ts';
 import type { LaunchTarget } from '../../api/contract/targets.ts';
+import type { Role } from '../../api/contract/tokens.ts';
 import type { Deps } from '../../api/deps.ts';
 import type { Env } from '../../api/http/context.ts';
 import type { Launcher } from '../../api/launchers/launcher.ts';
@@ -11,13 +12,8 @@ import { bootstrapAdmin } from '../../api/services/access.ts';
 import type { Database } from '../../api/store/database.ts';
 import { openTestDatabase } from './database.ts';
 
-export type TestApp = {
-  app: OpenAPIHono<Env>;
-  deps: Deps;
-  database: Database;
-  token: string;
-  logged: { level: string; message: string; fields?: Record<string, unknown> }[];
-  /** Sends a request as the admin; a plain object body is sent as JSON. */
+export type Sending = {
+  /** Sends a request as the actor; a plain object body is sent as JSON. */
   send: (
     method: string,
     path: string,
@@ -31,6 +27,17 @@ export type TestApp = {
     body?: unknown,
     headers?: Record<string, string>,
   ) => Promise<{ status: number; body: Body }>;
+};
+
+/** `send` and `call` of TestApp are the admin's. */
+export type TestApp = Sending & {
+  app: OpenAPIHono<Env>;
+  deps: Deps;
+  database: Database;
+  token: string;
+  logged: { level: string; message: string; fields?: Record<string, unknown> }[];
+  /** Makes a token of a role for an actor, through the API. */
+  as: (actor: string, role: Role) => Promise<Sending & { token: string; tokenId: string }>;
   moveClock: (milliseconds: number) => void;
 };
 
@@ -73,12 +80,33 @@ export async function openTestApp(
   };
   await bootstrapAdmin(deps, adminToken);
   const app = createApp(deps);
-  const send: TestApp['send'] = async (method, path, body, headers = {}) => {
+  const admin = sendingOf(app, adminToken);
+  return {
+    ...admin,
+    app,
+    deps,
+    database,
+    token: adminToken,
+    logged,
+    as: async (actor, role) => {
+      const made = await admin.call('POST', '/v1/tokens', { name: 'test', actor, role });
+      if (made.status !== 201) throw new Error(`no token: ${JSON.stringify(made.body)}`);
+      const { id: tokenId, secret: token } = made.body;
+      return { ...sendingOf(app, token), token, tokenId };
+    },
+    moveClock: (milliseconds) => {
+      now += milliseconds;
+    },
+  };
+}
+
+function sendingOf(app: OpenAPIHono<Env>, token: string): Sending {
+  const send: Sending['send'] = async (method, path, body, headers = {}) => {
     const raw = typeof body === 'string' || body instanceof Uint8Array;
     return await app.request(path, {
       method,
       headers: {
-        authorization: `Bearer ${adminToken}`,
+        authorization: `Bearer ${token}`,
         ...(body === undefined || raw ? {} : { 'content-type': 'application/json' }),
         ...headers,
       },
@@ -86,19 +114,11 @@ export async function openTestApp(
     });
   };
   return {
-    app,
-    deps,
-    database,
-    token: adminToken,
-    logged,
     send,
     call: async (method, path, body, headers) => {
       const response = await send(method, path, body, headers);
       const text = await response.text();
       return { status: response.status, body: text === '' ? null : JSON.parse(text) };
-    },
-    moveClock: (milliseconds) => {
-      now += milliseconds;
     },
   };
 }

@@ -1,0 +1,53 @@
+// Tokens: whose requests these are, and what they may do. The secret is in the answer that made the
+// token and nowhere else.
+
+import { z } from 'zod';
+
+/** `reader` reads; each of the others also does its own work; `admin` does everything. */
+export const roles = ['reader', 'editor', 'launcher', 'approver', 'admin'] as const;
+export type Role = (typeof roles)[number];
+
+// biome-ignore lint/suspicious/noControlCharactersInRegex: they are what is refused
+const unseen = /[\u0000-\u001f\u007f-\u009f\u200b-\u200f\u2028-\u202e\u2060-\u2069\ufeff]/;
+
+/** Who the audit chain names where no token asked. */
+const ownActors = ['service', 'deployment'];
+
+// In one normal form: two names that look alike would pass for two people.
+const label = z
+  .string()
+  .normalize('NFKC')
+  .trim()
+  .min(1)
+  .max(100)
+  .refine((text) => !unseen.test(text), { error: 'has characters that cannot be seen' });
+
+export const createTokenSchema = z
+  .strictObject({
+    /** What the token is for. */
+    name: label,
+    /** Who asks with it: the name on every row and audit entry. */
+    actor: label.refine((text) => !ownActors.includes(text), {
+      error: 'this name stands for the service itself; choose another',
+    }),
+    role: z.enum(roles),
+    expiresAt: z.iso.datetime({ offset: true }).optional(),
+  })
+  .meta({ id: 'CreateToken' });
+export type CreateToken = z.output<typeof createTokenSchema>;
+
+export const tokenSchema = z
+  .object({
+    id: z.string(),
+    name: z.string(),
+    actor: z.string(),
+    role: z.enum(roles),
+    createdAt: z.string(),
+    expiresAt: z.string().nullable(),
+    revokedAt: z.string().nullable(),
+  })
+  .meta({ id: 'Token' });
+export type Token = z.output<typeof tokenSchema>;
+
+export const madeTokenSchema = tokenSchema.extend({ secret: z.string() }).meta({ id: 'MadeToken' });
+export type MadeToken = z.output<typeof madeTokenSchema>;

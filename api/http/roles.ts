@@ -1,0 +1,64 @@
+// What a role may do: the one table. A path that changes something and stands in no row is for
+// admins, so a route that somebody forgets here is closed and not open.
+
+import { createMiddleware } from 'hono/factory';
+import { matchedRoutes } from 'hono/route';
+import type { Role } from '../contract/tokens.ts';
+import { ProblemError } from '../errors.ts';
+import type { Env } from './context.ts';
+
+const dataset = '/v1/datasets/{dataset}';
+
+/** Role to the paths that need it. Beside these, whoever has a token may GET what is not here. */
+export const rolePaths: Partial<Record<Role, readonly string[]>> = {
+  reader: [`POST ${dataset}/rule-sets/check`, `POST ${dataset}/what-if`],
+  editor: [
+    'POST /v1/datasets',
+    `PUT ${dataset}/attributes/{name}`,
+    `POST ${dataset}/versions`,
+    `DELETE ${dataset}/versions/{n}`,
+    `POST ${dataset}/versions/{n}/commit`,
+    `POST ${dataset}/versions/{n}/cases`,
+    `PUT ${dataset}/versions/{n}/splits/{split}`,
+    `PUT ${dataset}/versions/{n}/scores/{attribute}`,
+    `POST ${dataset}/rule-sets`,
+    `POST ${dataset}/rule-sets/copy`,
+    `POST ${dataset}/snapshots`,
+    `POST ${dataset}/withdrawals`,
+  ],
+  launcher: ['POST /v1/jobs', 'POST /v1/jobs/{id}/cancel', 'POST /v1/jobs/{id}/retry'],
+  admin: ['GET /v1/tokens', 'POST /v1/tokens', 'DELETE /v1/tokens/{id}'],
+};
+
+const written = (path: string) => path.replaceAll(/:(\w+)/g, '{$1}');
+
+const neededBy = new Map(
+  Object.entries(rolePaths).flatMap(([role, paths]) =>
+    paths.map((path) => [path, role as Role] as const),
+  ),
+);
+
+/** The role that a declared route needs, given as `POST /v1/jobs/{id}/cancel`. */
+export function roleOf(route: string): Role {
+  return neededBy.get(route) ?? (route.startsWith('GET ') ? 'reader' : 'admin');
+}
+
+/** Whether a role does what needs another. */
+export function mayAct(role: Role, needed: Role): boolean {
+  return needed === 'reader' || role === needed || role === 'admin';
+}
+
+/** Lets a request through whose actor has the role that its route needs; else `forbidden`. */
+export function authorized() {
+  return createMiddleware<Env>(async (c, next) => {
+    const route = matchedRoutes(c).find(({ method }) => method !== 'ALL');
+    if (route === undefined) return await next(); // no such path: 404 or 405
+    const needed = roleOf(`${route.method} ${written(route.path)}`);
+    const { role } = c.get('actor');
+    if (mayAct(role, needed)) return await next();
+    throw new ProblemError(
+      'forbidden',
+      `This needs a token with the role ${needed}${needed === 'admin' ? '' : ' or admin'}; yours has the role ${role}. An admin makes tokens with POST /v1/tokens.`,
+    );
+  });
+}
