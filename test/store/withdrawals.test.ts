@@ -1,4 +1,4 @@
-// Withdrawals, launches and cancellations at the same time on a real Postgres, where they truly are:
+// Withdrawals, launches and cancellations at once on a real Postgres, where they truly are at once:
 // a job either hears of a withdrawal or is refused because of it, and nobody waits in a circle.
 
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
