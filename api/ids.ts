@@ -1,5 +1,7 @@
-// Ids and secrets. An id is a lower-case ULID: 48 bits of time, 80 of randomness, so that lists in
+// Ids, secrets, digests of texts. An id is a lower-case ULID: 48 bits of time, 80 of randomness, so that lists in
 // id order are lists in time order and an id is legal in the names of every engine.
+
+import canonicalize from 'canonicalize';
 
 const alphabet = '0123456789abcdefghjkmnpqrstvwxyz';
 
@@ -25,6 +27,11 @@ export function newId({ now, randomBytes }: { now: () => Date; randomBytes: Rand
 /** A new bearer secret, `cw_` and 52 characters: 256 random bits. Stored only as its SHA-256. */
 export function newSecret(randomBytes: RandomBytes): string {
   return `cw_${base32(bigEndian(randomBytes(32)), 52)}`;
+}
+
+/** RFC 8785 canonical JSON of a value as JSON would keep it: dates as ISO text, no undefined. */
+export function canonicalText(value: unknown): string {
+  return canonicalize(JSON.parse(JSON.stringify(value))) as string;
 }
 
 /** SHA-256 of a text as `sha256:<hex>`. */

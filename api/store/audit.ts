@@ -1,9 +1,8 @@
 // The audit chain. Every store function that changes something takes an AuditEntry and appends it
 // in its own transaction, so a change without its entry, or the reverse, cannot exist.
 
-import canonicalize from 'canonicalize';
 import { and, asc, desc, eq, gt, gte, lt, type SQL, sql } from 'drizzle-orm';
-import { sha256Text } from '../ids.ts';
+import { canonicalText, sha256Text } from '../ids.ts';
 import type { Orm } from './database.ts';
 import { auditEntries } from './schema.ts';
 
@@ -34,7 +33,7 @@ export async function appendAudit(tx: Orm, entry: AuditEntry): Promise<void> {
     .limit(1);
   const sequence = (last?.sequence ?? 0) + 1;
   const previousHash = last?.hash ?? genesisHash;
-  const text = canonicalize({ ...entry, at: entry.at.toISOString(), sequence }) as string;
+  const text = canonicalText({ ...entry, sequence });
   await tx.insert(auditEntries).values({
     workspaceId: entry.workspaceId,
     sequence,
@@ -60,7 +59,7 @@ async function lockChain(tx: Orm, workspaceId: string): Promise<void> {
  */
 export async function insertFinding(orm: Orm, entry: AuditEntry): Promise<boolean> {
   // The text is canonical JSON: this stands in it only where the detail is this one.
-  const detail = `,"detail":${canonicalize(entry.detail)},`;
+  const detail = `,"detail":${canonicalText(entry.detail)},`;
   return await orm.transaction(async (tx) => {
     await lockChain(tx, entry.workspaceId);
     const found = await tx

@@ -3,10 +3,12 @@
 
 import { and, asc, eq, gt, or, sql } from 'drizzle-orm';
 import { ProblemError } from '../errors.ts';
+import { canonicalText, sha256Text } from '../ids.ts';
 import { type AuditEntry, appendAudit } from './audit.ts';
 import { type Orm, rows } from './database.ts';
 import { arrayLiteral, float64Array, int32Array, wholeNumbers } from './number-arrays.ts';
 import { snapshots } from './schema.ts';
+import { digestOfChunks, vectorsDigest } from './vector-digests.ts';
 import { listWithdrawnOfFold } from './withdrawals.ts';
 
 export type SnapshotRow = typeof snapshots.$inferSelect;
@@ -70,7 +72,11 @@ export async function listSnapshots(
     .limit(limit);
 }
 
-/** Stores a snapshot with its vectors; null when the same inputs were frozen meanwhile. */
+/**
+ * Stores a snapshot with its vectors; null when the same inputs were frozen meanwhile. The detail of
+ * the audit entry gets `digest` (the snapshot's), `vectors` (digest of the chunk digests) and
+ * `record` (digest of the row): what `GET /v1/audit/verify` compares the stored numbers with.
+ */
 export async function insertSnapshot(
   orm: Orm,
   { row, ids, vectors }: { row: SnapshotRow; ids: string[]; vectors: SnapshotVectors },
@@ -79,21 +85,58 @@ export async function insertSnapshot(
   return await orm.transaction(async (tx) => {
     const [added] = await tx.insert(snapshots).values(row).onConflictDoNothing().returning();
     if (added === undefined) return null;
-    for (let from = 0, chunk = 0; from < ids.length; from += chunkCases, chunk++) {
-      const to = Math.min(from + chunkCases, ids.length);
-      await tx.execute(sql`
-        insert into snapshot_chunks (snapshot_id, chunk, ids, ordinals, target_units, draw_units, loss_factors, scores)
-        values (${row.id}, ${chunk}, ${ids.slice(from, to).join('\n')},
-          ${arrayLiteral(vectors.ordinals.subarray(from, to))}::int[],
-          ${arrayLiteral(vectors.targetUnits.subarray(from, to))}::bigint[],
-          ${arrayLiteral(vectors.drawUnits.subarray(from, to))}::bigint[],
-          ${arrayLiteral(vectors.lossFactors.subarray(from, to))}::float8[],
-          ${arrayLiteral(vectors.scores.subarray(from, to))}::float8[])`);
-    }
-    await appendAudit(tx, audit);
+    const digests = await insertChunks(tx, { snapshotId: row.id, ids, vectors });
+    const kept = {
+      digest: row.digest,
+      vectors: await digestOfChunks(digests),
+      record: await sha256Text(recordText(row)),
+    };
+    await appendAudit(tx, { ...audit, detail: { ...audit.detail, ...kept } });
     await refuseWithdrawnMeanwhile(tx, row);
     return added;
   });
+}
+
+/** Stores vectors chunk by chunk, each with its digest; answers the digests in order. */
+async function insertChunks(
+  tx: Orm,
+  { snapshotId, ids, vectors }: { snapshotId: string; ids: string[]; vectors: SnapshotVectors },
+): Promise<string[]> {
+  const digests: string[] = [];
+  for (let from = 0; from < ids.length; from += chunkCases) {
+    const to = Math.min(from + chunkCases, ids.length);
+    const part: SnapshotVectors = {
+      ordinals: vectors.ordinals.subarray(from, to),
+      targetUnits: vectors.targetUnits.subarray(from, to),
+      drawUnits: vectors.drawUnits.subarray(from, to),
+      lossFactors: vectors.lossFactors.subarray(from, to),
+      // Postgres is given decimal text, in which a negative zero is 0.
+      scores: vectors.scores.subarray(from, to).map((score) => score + 0),
+    };
+    const digest = await vectorsDigest(part);
+    await tx.execute(sql`
+      insert into snapshot_chunks (snapshot_id, chunk, ids, ordinals, target_units, draw_units,
+        loss_factors, scores, digest)
+      values (${snapshotId}, ${digests.length}, ${ids.slice(from, to).join('\n')},
+        ${arrayLiteral(part.ordinals)}::int[], ${arrayLiteral(part.targetUnits)}::bigint[],
+        ${arrayLiteral(part.drawUnits)}::bigint[], ${arrayLiteral(part.lossFactors)}::float8[],
+        ${arrayLiteral(part.scores)}::float8[], ${digest})`);
+    digests.push(digest);
+  }
+  return digests;
+}
+
+/**
+ * Every fact of a snapshot's row as canonical JSON. Columns that are added later do not belong to
+ * it: the digest of an older row must stay what it was.
+ */
+export function recordText(row: SnapshotRow): string {
+  const { id, workspaceId, datasetId, version, split, fold, ruleSetId, parentId } = row;
+  const { digest, inputDigest, header, diagnostics, excluded, withdrawn, batchId } = row;
+  const { reason, createdAt, createdBy } = row;
+  const inputs = { datasetId, version, split, fold, ruleSetId, parentId, inputDigest };
+  const found = { digest, header, diagnostics, excluded, withdrawn, batchId };
+  return canonicalText({ id, workspaceId, ...inputs, ...found, reason, createdAt, createdBy });
 }
 
 // The audit lock is held here, and a withdrawal takes it too: what is read now stays so.

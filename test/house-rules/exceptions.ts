@@ -21,12 +21,6 @@ export const exceptions: Exception[] = [
     reason: "the trainer may not import the service's errors; its one error carries an exit code",
   },
   {
-    rule: 'import table',
-    path: 'api/store/audit.ts',
-    about: 'canonicalize',
-    reason: 'an entry is hashed as canonical text inside the transaction that stores it',
-  },
-  {
     rule: 'no test sleeps',
     path: 'test/end-to-end/chain.test.ts',
     reason: 'real processes are polled until a condition holds, with a deadline; no wait is fixed',
