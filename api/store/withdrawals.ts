@@ -129,8 +129,8 @@ export async function listWithdrawnOfFold(
 }
 
 /**
- * Ids of the withdrawn cases that stand in a snapshot, in id order. Here and above `intersect`, kept
- * (`materialized`), is never a nested loop: a million cases took up to a minute, now half a second.
+ * Ids of the withdrawn cases that stand in a snapshot, in id order. `intersect`, here and above, is
+ * never a nested loop: for a million cases up to a minute became half a second.
  */
 export async function listWithdrawnOfSnapshot(
   orm: Orm,
