@@ -13,6 +13,7 @@ import { problemAnswer } from './http/problem.ts';
 import { authorized } from './http/roles.ts';
 import { router } from './http/router.ts';
 import { storableBody, storableUrl } from './http/texts.ts';
+import { approvalRoutes } from './routes/approvals.ts';
 import { auditRoutes } from './routes/audit.ts';
 import { caseUsageRoutes } from './routes/case-usage.ts';
 import { caseRoutes } from './routes/cases.ts';
@@ -61,6 +62,7 @@ export function createApp(deps: Deps): OpenAPIHono<Env> {
   app.route('/', snapshotRoutes(deps));
   app.route('/', diffRoutes(deps));
   app.route('/', shareRoutes(deps));
+  app.route('/', approvalRoutes(deps));
   app.route('/', withdrawalRoutes(deps));
   app.route('/', caseUsageRoutes(deps));
   app.route('/', targetRoutes(deps));

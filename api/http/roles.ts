@@ -27,6 +27,10 @@ export const rolePaths: Partial<Record<Role, readonly string[]>> = {
     `POST ${dataset}/withdrawals`,
   ],
   launcher: ['POST /v1/jobs', 'POST /v1/jobs/{id}/cancel', 'POST /v1/jobs/{id}/retry'],
+  approver: [
+    'POST /v1/snapshots/{snapshot}/approvals',
+    'POST /v1/snapshots/{snapshot}/approvals/{id}/revoke',
+  ],
   admin: ['GET /v1/tokens', 'POST /v1/tokens', 'DELETE /v1/tokens/{id}'],
 };
 

@@ -1,6 +1,6 @@
 // Datasets as tests need them, made through the API itself.
 
-import type { TestApp } from './app.ts';
+import type { Sending, TestApp } from './app.ts';
 
 export const attributes = {
   site: { type: 'string', origin: 'entered' },
@@ -93,7 +93,7 @@ export async function frozenSnapshot(
 
 /** Calls and insists on a status, so that a failing arrangement says what went wrong. */
 export async function must(
-  test: TestApp,
+  test: Sending,
   status: number,
   method: string,
   path: string,
