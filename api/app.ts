@@ -31,7 +31,7 @@ import { tokenRoutes } from './routes/tokens.ts';
 import { trainerRoutes } from './routes/trainer.ts';
 import { versionRoutes } from './routes/versions.ts';
 import { withdrawalRoutes } from './routes/withdrawals.ts';
-import { actorOfToken } from './services/access.ts';
+import { actorOfToken, depsWithin } from './services/access.ts';
 import { answerKeeper } from './services/idempotency.ts';
 
 export function createApp(deps: Deps): OpenAPIHono<Env> {
@@ -49,26 +49,30 @@ export function createApp(deps: Deps): OpenAPIHono<Env> {
   app.use(
     '/v1/*',
     authenticated((token) => actorOfToken(deps, token)),
+    async (c, next) => {
+      c.set('deps', depsWithin(deps, c.get('actor').workspaceId));
+      await next();
+    },
   );
   app.use('/v1/*', authorized());
   app.use('/v1/*', storableBody);
   app.use('/v1/*', idempotent(answerKeeper(deps)));
-  app.route('/', datasetRoutes(deps));
-  app.route('/', versionRoutes(deps));
-  app.route('/', caseRoutes(deps));
-  app.route('/', splitRoutes(deps));
-  app.route('/', scoreRoutes(deps));
-  app.route('/', ruleSetRoutes(deps));
-  app.route('/', snapshotRoutes(deps));
-  app.route('/', diffRoutes(deps));
-  app.route('/', shareRoutes(deps));
-  app.route('/', approvalRoutes(deps));
-  app.route('/', withdrawalRoutes(deps));
-  app.route('/', caseUsageRoutes(deps));
-  app.route('/', targetRoutes(deps));
-  app.route('/', jobRoutes(deps));
-  app.route('/', tokenRoutes(deps));
-  app.route('/', auditRoutes(deps));
+  app.route('/', datasetRoutes());
+  app.route('/', versionRoutes());
+  app.route('/', caseRoutes());
+  app.route('/', splitRoutes());
+  app.route('/', scoreRoutes());
+  app.route('/', ruleSetRoutes());
+  app.route('/', snapshotRoutes());
+  app.route('/', diffRoutes());
+  app.route('/', shareRoutes());
+  app.route('/', approvalRoutes());
+  app.route('/', withdrawalRoutes());
+  app.route('/', caseUsageRoutes());
+  app.route('/', targetRoutes());
+  app.route('/', jobRoutes());
+  app.route('/', tokenRoutes());
+  app.route('/', auditRoutes());
   return app;
 }
 

@@ -14,6 +14,8 @@ export type Log = (
 ) => void;
 
 export type Deps = {
+  /** The same object in every request of one process: what its caches are kept by. */
+  process: object;
   database: Database;
   now: () => Date;
   randomBytes: RandomBytes;

@@ -88,6 +88,7 @@ async function main(): Promise<void> {
   if (applied.length > 0) log('info', 'migrations applied', { applied });
   const { version } = JSON.parse(readFileSync(join(root, 'package.json'), 'utf8'));
   const deps: Deps = {
+    process: {},
     database,
     now: () => new Date(),
     randomBytes: (count) => randomBytes(count),

@@ -28,6 +28,7 @@ const log: Log = (level, message, fields = {}) => {
 
 function requestDeps(env: Bindings, database: Database): Deps {
   return {
+    process: {},
     database,
     now: () => new Date(),
     randomBytes: (count) => crypto.getRandomValues(new Uint8Array(count)),

@@ -1,5 +1,6 @@
 // What middleware leaves on the request context for routes to read.
 
-import type { Actor } from '../deps.ts';
+import type { Actor, Deps } from '../deps.ts';
 
-export type Env = { Variables: { requestId: string; actor: Actor } };
+/** `deps` sees the actor's workspace only, where the database can keep others away. */
+export type Env = { Variables: { requestId: string; actor: Actor; deps: Deps } };

@@ -3,7 +3,6 @@
 import { createRoute, z } from '@hono/zod-openapi';
 import { approvalSchema, approveSchema, revokeApprovalSchema } from '../contract/approvals.ts';
 import { listQuerySchema, listSchema } from '../contract/shared.ts';
-import type { Deps } from '../deps.ts';
 import { decodeCursor, page } from '../http/paging.ts';
 import { json, jsonBody, problems } from '../http/responses.ts';
 import { router } from '../http/router.ts';
@@ -13,7 +12,7 @@ const tags = ['approvals'];
 const params = z.object({ snapshot: z.string() });
 const path = '/v1/snapshots/{snapshot}/approvals';
 
-export function approvalRoutes(deps: Deps) {
+export function approvalRoutes() {
   return router()
     .openapi(
       createRoute({
@@ -26,7 +25,7 @@ export function approvalRoutes(deps: Deps) {
       }),
       async (c) => {
         const input = { ...c.req.valid('param'), ...c.req.valid('json') };
-        return c.json(await approveSnapshot(deps, c.get('actor'), input), 201);
+        return c.json(await approveSnapshot(c.get('deps'), c.get('actor'), input), 201);
       },
     )
     .openapi(
@@ -41,7 +40,7 @@ export function approvalRoutes(deps: Deps) {
       async (c) => {
         const { limit, cursor } = c.req.valid('query');
         const query = { ...c.req.valid('param'), after: decodeCursor(cursor), limit: limit + 1 };
-        const items = await pageOfApprovals(deps, c.get('actor'), query);
+        const items = await pageOfApprovals(c.get('deps'), c.get('actor'), query);
         return c.json(page(items, { limit, keyOf: (item) => item.id, show: (i) => i }), 200);
       },
     )
@@ -59,7 +58,7 @@ export function approvalRoutes(deps: Deps) {
       }),
       async (c) => {
         const input = { ...c.req.valid('param'), ...c.req.valid('json') };
-        return c.json(await revokeApproval(deps, c.get('actor'), input), 200);
+        return c.json(await revokeApproval(c.get('deps'), c.get('actor'), input), 200);
       },
     );
 }

@@ -3,7 +3,6 @@
 import { createRoute, z } from '@hono/zod-openapi';
 import { auditEntrySchema, auditExportLineSchema, auditQuerySchema } from '../contract/audit.ts';
 import { listSchema } from '../contract/shared.ts';
-import type { Deps } from '../deps.ts';
 import { decodeNumberCursor, page } from '../http/paging.ts';
 import { json, problems } from '../http/responses.ts';
 import { router } from '../http/router.ts';
@@ -20,7 +19,7 @@ const verdict = z.object({
   detail: z.string().optional(),
 });
 
-export function auditRoutes(deps: Deps) {
+export function auditRoutes() {
   return router()
     .openapi(
       createRoute({
@@ -35,7 +34,7 @@ export function auditRoutes(deps: Deps) {
         const { limit, cursor, from, to, ...filter } = c.req.valid('query');
         const after = decodeNumberCursor(cursor) ?? 0;
         const query = { ...filter, from: instant(from), to: instant(to), after, limit: limit + 1 };
-        const items = await pageOfAudit(deps, c.get('actor'), query);
+        const items = await pageOfAudit(c.get('deps'), c.get('actor'), query);
         return c.json(page(items, { limit, keyOf: (item) => item.sequence, show: (i) => i }), 200);
       },
     )
@@ -47,7 +46,7 @@ export function auditRoutes(deps: Deps) {
         summary: 'Check the whole chain; names the first entry that does not hold',
         responses: { 200: json(verdict, 'The verdict'), ...problems },
       }),
-      async (c) => c.json(await verifyAudit(deps, c.get('actor')), 200),
+      async (c) => c.json(await verifyAudit(c.get('deps'), c.get('actor')), 200),
     )
     .openapi(
       createRoute({
@@ -60,7 +59,7 @@ export function auditRoutes(deps: Deps) {
           ...problems,
         },
       }),
-      async (c) => c.json(await auditHead(deps, c.get('actor')), 200),
+      async (c) => c.json(await auditHead(c.get('deps'), c.get('actor')), 200),
     )
     .openapi(
       createRoute({
@@ -76,6 +75,6 @@ export function auditRoutes(deps: Deps) {
           ...problems,
         },
       }),
-      async (c) => (await ndjson(exportAudit(deps, c.get('actor')))) as never,
+      async (c) => (await ndjson(exportAudit(c.get('deps'), c.get('actor')))) as never,
     );
 }

@@ -2,7 +2,6 @@
 
 import { createRoute, z } from '@hono/zod-openapi';
 import { caseUsageQuerySchema, caseUsageSchema } from '../contract/case-usage.ts';
-import type { Deps } from '../deps.ts';
 import { json, problems } from '../http/responses.ts';
 import { router } from '../http/router.ts';
 import { caseUsage } from '../services/case-usage.ts';
@@ -10,7 +9,7 @@ import { datasetParam } from './datasets.ts';
 
 const caseParam = datasetParam.extend({ caseId: z.string() });
 
-export function caseUsageRoutes(deps: Deps) {
+export function caseUsageRoutes() {
   return router().openapi(
     createRoute({
       method: 'get',
@@ -24,7 +23,7 @@ export function caseUsageRoutes(deps: Deps) {
     }),
     async (c) => {
       const input = { ...c.req.valid('param'), ...c.req.valid('query') };
-      return c.json(await caseUsage(deps, c.get('actor'), input), 200);
+      return c.json(await caseUsage(c.get('deps'), c.get('actor'), input), 200);
     },
   );
 }

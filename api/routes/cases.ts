@@ -3,7 +3,6 @@
 import { createRoute, z } from '@hono/zod-openapi';
 import { caseSchema, uploadAnswerSchema, uploadLimits } from '../contract/cases.ts';
 import { listQuerySchema, listSchema } from '../contract/shared.ts';
-import type { Deps } from '../deps.ts';
 import { ProblemError } from '../errors.ts';
 import { acceptedFormat } from '../http/negotiation.ts';
 import { decodeCursor, page } from '../http/paging.ts';
@@ -24,7 +23,7 @@ function uploadPart(header: string | undefined): number | null {
   });
 }
 
-export function caseRoutes(deps: Deps) {
+export function caseRoutes() {
   return router()
     .openapi(
       createRoute({
@@ -44,7 +43,7 @@ export function caseRoutes(deps: Deps) {
         const part = uploadPart(c.req.header('upload-part'));
         const lines = numberedLines(bodyChunks(c.req.raw, uploadLimits.partBytes));
         const input = { dataset, number: n, part, lines };
-        return c.json(await uploadCases(deps, c.get('actor'), input), 200);
+        return c.json(await uploadCases(c.get('deps'), c.get('actor'), input), 200);
       },
     )
     .openapi(
@@ -71,11 +70,11 @@ export function caseRoutes(deps: Deps) {
         if (
           acceptedFormat(c, ['application/json', 'application/x-ndjson']) !== 'application/json'
         ) {
-          return (await ndjson(exportCases(deps, c.get('actor'), key))) as never;
+          return (await ndjson(exportCases(c.get('deps'), c.get('actor'), key))) as never;
         }
         const { limit, cursor } = c.req.valid('query');
         const query = { ...key, after: decodeCursor(cursor), limit: limit + 1 };
-        const items = await pageOfCases(deps, c.get('actor'), query);
+        const items = await pageOfCases(c.get('deps'), c.get('actor'), query);
         return c.json(page(items, { limit, keyOf: (item) => item.id, show: (i) => i }), 200);
       },
     );

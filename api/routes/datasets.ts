@@ -4,7 +4,6 @@ import { createRoute, z } from '@hono/zod-openapi';
 import { attributeNameSchema } from '../contract/attributes.ts';
 import { addAttributeSchema, createDatasetSchema, datasetSchema } from '../contract/datasets.ts';
 import { listQuerySchema, listSchema } from '../contract/shared.ts';
-import type { Deps } from '../deps.ts';
 import { decodeCursor, page } from '../http/paging.ts';
 import { json, jsonBody, problems } from '../http/responses.ts';
 import { router } from '../http/router.ts';
@@ -13,11 +12,11 @@ import { addAttribute, createDataset, getDataset, pageOfDatasets } from '../serv
 const tags = ['datasets'];
 export const datasetParam = z.object({ dataset: z.string() });
 
-export function datasetRoutes(deps: Deps) {
-  return listRoutes(deps).route('/', oneDatasetRoutes(deps));
+export function datasetRoutes() {
+  return listRoutes().route('/', oneDatasetRoutes());
 }
 
-function listRoutes(deps: Deps) {
+function listRoutes() {
   return router()
     .openapi(
       createRoute({
@@ -28,7 +27,8 @@ function listRoutes(deps: Deps) {
         request: { body: jsonBody(createDatasetSchema) },
         responses: { 201: json(datasetSchema, 'Created'), ...problems },
       }),
-      async (c) => c.json(await createDataset(deps, c.get('actor'), c.req.valid('json')), 201),
+      async (c) =>
+        c.json(await createDataset(c.get('deps'), c.get('actor'), c.req.valid('json')), 201),
     )
     .openapi(
       createRoute({
@@ -42,13 +42,13 @@ function listRoutes(deps: Deps) {
       async (c) => {
         const { limit, cursor } = c.req.valid('query');
         const query = { after: decodeCursor(cursor), limit: limit + 1 };
-        const items = await pageOfDatasets(deps, c.get('actor'), query);
+        const items = await pageOfDatasets(c.get('deps'), c.get('actor'), query);
         return c.json(page(items, { limit, keyOf: (item) => item.id, show: (item) => item }), 200);
       },
     );
 }
 
-function oneDatasetRoutes(deps: Deps) {
+function oneDatasetRoutes() {
   return router()
     .openapi(
       createRoute({
@@ -60,7 +60,7 @@ function oneDatasetRoutes(deps: Deps) {
         responses: { 200: json(datasetSchema, 'The dataset'), ...problems },
       }),
       async (c) =>
-        c.json(await getDataset(deps, c.get('actor'), c.req.valid('param').dataset), 200),
+        c.json(await getDataset(c.get('deps'), c.get('actor'), c.req.valid('param').dataset), 200),
     )
     .openapi(
       createRoute({
@@ -78,7 +78,7 @@ function oneDatasetRoutes(deps: Deps) {
         const { dataset, name } = c.req.valid('param');
         const { reason, ...attribute } = c.req.valid('json');
         const input = { dataset, name, attribute, reason };
-        return c.json(await addAttribute(deps, c.get('actor'), input), 200);
+        return c.json(await addAttribute(c.get('deps'), c.get('actor'), input), 200);
       },
     );
 }

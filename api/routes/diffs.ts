@@ -2,12 +2,11 @@
 
 import { createRoute, z } from '@hono/zod-openapi';
 import { diffSchema } from '../contract/diffs.ts';
-import type { Deps } from '../deps.ts';
 import { json, problems } from '../http/responses.ts';
 import { router } from '../http/router.ts';
 import { diffSnapshots } from '../services/snapshots/diff.ts';
 
-export function diffRoutes(deps: Deps) {
+export function diffRoutes() {
   const routes = router();
   routes.openapi(
     createRoute({
@@ -18,7 +17,8 @@ export function diffRoutes(deps: Deps) {
       request: { params: z.object({ a: z.string(), b: z.string() }) },
       responses: { 200: json(diffSchema, 'The differences, from a to b'), ...problems },
     }),
-    async (c) => c.json(await diffSnapshots(deps, c.get('actor'), c.req.valid('param')), 200),
+    async (c) =>
+      c.json(await diffSnapshots(c.get('deps'), c.get('actor'), c.req.valid('param')), 200),
   );
   return routes;
 }

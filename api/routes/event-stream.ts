@@ -5,7 +5,6 @@
 import type { Context } from 'hono';
 import { streamSSE } from 'hono/streaming';
 import { endStates } from '../contract/jobs.ts';
-import type { Deps } from '../deps.ts';
 import type { Env } from '../http/context.ts';
 import { getJobState, jobEvents } from '../services/jobs/read.ts';
 
@@ -13,9 +12,9 @@ const pollMs = 1_000;
 
 export async function eventStream(
   c: Context<Env>,
-  deps: Deps,
   { id, after }: { id: string; after: number },
 ): Promise<Response> {
+  const deps = c.get('deps');
   const actor = c.get('actor');
   await getJobState(deps, actor, id);
   const last = Number(c.req.header('last-event-id') ?? after);

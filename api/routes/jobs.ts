@@ -14,7 +14,6 @@ import {
   retryJobSchema,
 } from '../contract/jobs.ts';
 import { listQuerySchema, listSchema } from '../contract/shared.ts';
-import type { Deps } from '../deps.ts';
 import { decodeCursor, decodeNumberCursor, page } from '../http/paging.ts';
 import { json, jsonBody, problems } from '../http/responses.ts';
 import { router } from '../http/router.ts';
@@ -38,17 +37,17 @@ const optionally = (schema: z.ZodType) => ({ content: { 'application/json': { sc
 
 type Routes = ReturnType<typeof router>;
 
-export function jobRoutes(deps: Deps) {
+export function jobRoutes() {
   const routes = router();
-  launchRoutes(deps, routes);
-  actionRoutes(deps, routes);
-  listRoutes(deps, routes);
-  watchRoutes(deps, routes);
-  resultRoutes(deps, routes);
+  launchRoutes(routes);
+  actionRoutes(routes);
+  listRoutes(routes);
+  watchRoutes(routes);
+  resultRoutes(routes);
   return routes;
 }
 
-function launchRoutes(deps: Deps, routes: Routes): void {
+function launchRoutes(routes: Routes): void {
   const request = z.object({ request: z.record(z.string(), z.unknown()) });
   routes.openapi(
     createRoute({
@@ -61,13 +60,13 @@ function launchRoutes(deps: Deps, routes: Routes): void {
     }),
     async (c) => {
       const input = c.req.valid('json');
-      if (input.dryRun) return c.json(await dryRunJob(deps, c.get('actor'), input), 200);
-      return c.json(await launchJob(deps, c.get('actor'), input), 201);
+      if (input.dryRun) return c.json(await dryRunJob(c.get('deps'), c.get('actor'), input), 200);
+      return c.json(await launchJob(c.get('deps'), c.get('actor'), input), 201);
     },
   );
 }
 
-function actionRoutes(deps: Deps, routes: Routes): void {
+function actionRoutes(routes: Routes): void {
   for (const [action, summary, act, body] of [
     ['cancel', 'Cancel a job', cancelJob, jobActionSchema],
     ['retry', 'Start another attempt of a job that ended', retryJob, retryJobSchema],
@@ -83,13 +82,13 @@ function actionRoutes(deps: Deps, routes: Routes): void {
       }),
       async (c) => {
         const input = { ...c.req.valid('param'), ...(c.req.valid('json') as object) };
-        return c.json(await act(deps, c.get('actor'), input), 200);
+        return c.json(await act(c.get('deps'), c.get('actor'), input), 200);
       },
     );
   }
 }
 
-function listRoutes(deps: Deps, routes: Routes): void {
+function listRoutes(routes: Routes): void {
   routes.openapi(
     createRoute({
       method: 'get',
@@ -102,7 +101,7 @@ function listRoutes(deps: Deps, routes: Routes): void {
     async (c) => {
       const { limit, cursor } = c.req.valid('query');
       const query = { before: decodeCursor(cursor), limit: limit + 1 };
-      const items = await pageOfJobs(deps, c.get('actor'), query);
+      const items = await pageOfJobs(c.get('deps'), c.get('actor'), query);
       return c.json(page(items, { limit, keyOf: (item) => item.id, show: (i) => i }), 200);
     },
   );
@@ -117,7 +116,7 @@ function listRoutes(deps: Deps, routes: Routes): void {
     }),
     async (c) => {
       const ids = c.req.valid('query').ids.split(',').slice(0, 20);
-      return c.json({ items: await compareJobs(deps, c.get('actor'), ids) }, 200);
+      return c.json({ items: await compareJobs(c.get('deps'), c.get('actor'), ids) }, 200);
     },
   );
   routes.openapi(
@@ -129,11 +128,11 @@ function listRoutes(deps: Deps, routes: Routes): void {
       request: { params: idParam },
       responses: { 200: json(jobSchema, 'The job'), ...problems },
     }),
-    async (c) => c.json(await getJob(deps, c.get('actor'), c.req.valid('param').id), 200),
+    async (c) => c.json(await getJob(c.get('deps'), c.get('actor'), c.req.valid('param').id), 200),
   );
 }
 
-function watchRoutes(deps: Deps, routes: Routes): void {
+function watchRoutes(routes: Routes): void {
   routes.openapi(
     createRoute({
       method: 'get',
@@ -148,7 +147,7 @@ function watchRoutes(deps: Deps, routes: Routes): void {
       // Both count sequences: "after" is for those who follow, the cursor for those who page.
       const after = decodeNumberCursor(cursor) ?? query.after;
       const input = { ...c.req.valid('param'), ...query, after, limit: query.limit + 1 };
-      const items = await jobMetrics(deps, c.get('actor'), input);
+      const items = await jobMetrics(c.get('deps'), c.get('actor'), input);
       const answer = page(items, { limit: query.limit, keyOf: (i) => i.sequence, show: (i) => i });
       return c.json(answer, 200);
     },
@@ -167,9 +166,12 @@ function watchRoutes(deps: Deps, routes: Routes): void {
       const after = decodeNumberCursor(cursor) ?? query.after;
       const input = { ...c.req.valid('param'), limit, after };
       if (c.req.header('accept')?.includes('text/event-stream')) {
-        return (await eventStream(c, deps, input)) as never;
+        return (await eventStream(c, input)) as never;
       }
-      const items = await jobEvents(deps, c.get('actor'), { ...input, limit: input.limit + 1 });
+      const items = await jobEvents(c.get('deps'), c.get('actor'), {
+        ...input,
+        limit: input.limit + 1,
+      });
       const answer = page(items, { limit: input.limit, keyOf: (i) => i.sequence, show: (i) => i });
       return c.json(answer, 200);
     },
@@ -186,11 +188,11 @@ function watchRoutes(deps: Deps, routes: Routes): void {
         ...problems,
       },
     }),
-    async (c) => c.text(await jobLog(deps, c.get('actor'), c.req.valid('param').id), 200),
+    async (c) => c.text(await jobLog(c.get('deps'), c.get('actor'), c.req.valid('param').id), 200),
   );
 }
 
-function resultRoutes(deps: Deps, routes: Routes): void {
+function resultRoutes(routes: Routes): void {
   routes.openapi(
     createRoute({
       method: 'get',
@@ -201,7 +203,7 @@ function resultRoutes(deps: Deps, routes: Routes): void {
       responses: { 200: json(listSchema(ledgerEpochSchema), 'Every epoch'), ...problems },
     }),
     async (c) => {
-      const items = await jobLedger(deps, c.get('actor'), c.req.valid('param').id);
+      const items = await jobLedger(c.get('deps'), c.get('actor'), c.req.valid('param').id);
       return c.json({ items, nextCursor: null }, 200);
     },
   );
@@ -215,7 +217,7 @@ function resultRoutes(deps: Deps, routes: Routes): void {
       responses: { 200: json(listSchema(artifactSchema), 'All of them'), ...problems },
     }),
     async (c) => {
-      const items = await jobArtifacts(deps, c.get('actor'), c.req.valid('param').id);
+      const items = await jobArtifacts(c.get('deps'), c.get('actor'), c.req.valid('param').id);
       return c.json({ items, nextCursor: null } as never, 200);
     },
   );

@@ -10,7 +10,6 @@ import {
   ruleSetVersionSchema,
 } from '../contract/rule-sets.ts';
 import { listQuerySchema, listSchema } from '../contract/shared.ts';
-import type { Deps } from '../deps.ts';
 import { decodeCursor, decodeNumberCursor, page } from '../http/paging.ts';
 import { json, jsonBody, problems } from '../http/responses.ts';
 import { router } from '../http/router.ts';
@@ -21,11 +20,11 @@ import { datasetParam } from './datasets.ts';
 const tags = ['rule sets'];
 const path = '/v1/datasets/{dataset}/rule-sets';
 
-export function ruleSetRoutes(deps: Deps) {
-  return oneRuleSetRoutes(deps).route('/', versionRoutes(deps));
+export function ruleSetRoutes() {
+  return oneRuleSetRoutes().route('/', versionRoutes());
 }
 
-function oneRuleSetRoutes(deps: Deps) {
+function oneRuleSetRoutes() {
   return router()
     .openapi(
       createRoute({
@@ -38,7 +37,7 @@ function oneRuleSetRoutes(deps: Deps) {
       }),
       async (c) => {
         const input = { ...c.req.valid('param'), ...c.req.valid('json') };
-        return c.json(await checkRuleSet(deps, c.get('actor'), input), 200);
+        return c.json(await checkRuleSet(c.get('deps'), c.get('actor'), input), 200);
       },
     )
     .openapi(
@@ -52,7 +51,7 @@ function oneRuleSetRoutes(deps: Deps) {
       }),
       async (c) => {
         const input = { ...c.req.valid('param'), ...c.req.valid('json') };
-        return c.json(await addRuleSet(deps, c.get('actor'), input), 201);
+        return c.json(await addRuleSet(c.get('deps'), c.get('actor'), input), 201);
       },
     )
     .openapi(
@@ -67,7 +66,7 @@ function oneRuleSetRoutes(deps: Deps) {
       async (c) => {
         const { limit, cursor } = c.req.valid('query');
         const query = { ...c.req.valid('param'), after: decodeCursor(cursor), limit: limit + 1 };
-        const items = await pageOfRuleSets(deps, c.get('actor'), query);
+        const items = await pageOfRuleSets(c.get('deps'), c.get('actor'), query);
         return c.json(page(items, { limit, keyOf: (item) => item.id, show: (i) => i }), 200);
       },
     )
@@ -80,11 +79,12 @@ function oneRuleSetRoutes(deps: Deps) {
         request: { params: datasetParam.extend({ ruleSet: z.string() }) },
         responses: { 200: json(ruleSetSchema, 'The rule set'), ...problems },
       }),
-      async (c) => c.json(await getRuleSet(deps, c.get('actor'), c.req.valid('param')), 200),
+      async (c) =>
+        c.json(await getRuleSet(c.get('deps'), c.get('actor'), c.req.valid('param')), 200),
     );
 }
 
-function versionRoutes(deps: Deps) {
+function versionRoutes() {
   return router()
     .openapi(
       createRoute({
@@ -97,7 +97,7 @@ function versionRoutes(deps: Deps) {
       }),
       async (c) => {
         const input = { ...c.req.valid('param'), ...c.req.valid('json') };
-        return c.json(await copyRuleSet(deps, c.get('actor'), input), 201);
+        return c.json(await copyRuleSet(c.get('deps'), c.get('actor'), input), 201);
       },
     )
     .openapi(
@@ -113,7 +113,7 @@ function versionRoutes(deps: Deps) {
         const { limit, cursor } = c.req.valid('query');
         const before = decodeNumberCursor(cursor);
         const query = { ...c.req.valid('param'), before, limit: limit + 1 };
-        const items = await pageOfRuleSetVersions(deps, c.get('actor'), query);
+        const items = await pageOfRuleSetVersions(c.get('deps'), c.get('actor'), query);
         return c.json(page(items, { limit, keyOf: (item) => item.version, show: (i) => i }), 200);
       },
     );

@@ -8,7 +8,6 @@ import {
   summaryLimits,
   summarySchema,
 } from '../contract/scores.ts';
-import type { Deps } from '../deps.ts';
 import { ProblemError } from '../errors.ts';
 import { faultsOf } from '../http/problem.ts';
 import { pythonJson } from '../http/python-json.ts';
@@ -18,7 +17,7 @@ import { bodyText } from '../http/streams.ts';
 import { putScores } from '../services/scores.ts';
 import { versionParam } from './versions.ts';
 
-export function scoreRoutes(deps: Deps) {
+export function scoreRoutes() {
   return router().openapi(
     createRoute({
       method: 'put',
@@ -40,7 +39,7 @@ export function scoreRoutes(deps: Deps) {
       const text = await bodyText(c, summaryLimits.bytes);
       const summary = summaryOf(text);
       const input = { dataset, number: n, attribute, ...c.req.valid('query'), summary, text };
-      return c.json(await putScores(deps, c.get('actor'), input), 200);
+      return c.json(await putScores(c.get('deps'), c.get('actor'), input), 200);
     },
   );
 }

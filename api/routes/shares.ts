@@ -2,7 +2,6 @@
 
 import { createRoute, z } from '@hono/zod-openapi';
 import { sharesQuerySchema, sharesSchema } from '../contract/shares.ts';
-import type { Deps } from '../deps.ts';
 import { csvLines } from '../http/csv.ts';
 import { acceptedFormat } from '../http/negotiation.ts';
 import { problems } from '../http/responses.ts';
@@ -21,7 +20,7 @@ const columns = [
   'validationShare',
 ] as const;
 
-export function shareRoutes(deps: Deps) {
+export function shareRoutes() {
   const routes = router();
   routes.openapi(
     createRoute({
@@ -44,7 +43,7 @@ export function shareRoutes(deps: Deps) {
     async (c) => {
       const format = acceptedFormat(c, ['application/json', 'text/csv']);
       const input = { ...c.req.valid('param'), ...c.req.valid('query') };
-      const shares = await subgroupShares(deps, c.get('actor'), input);
+      const shares = await subgroupShares(c.get('deps'), c.get('actor'), input);
       c.header('vary', 'accept');
       if (format === 'application/json') return c.json(shares, 200);
       const lines = csvLines(columns, shares.rows);

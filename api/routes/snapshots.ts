@@ -11,7 +11,6 @@ import {
   whatIfAnswerSchema,
   whatIfSchema,
 } from '../contract/snapshots.ts';
-import type { Deps } from '../deps.ts';
 import { acceptedFormat } from '../http/negotiation.ts';
 import { decodeCursor, page } from '../http/paging.ts';
 import { json, jsonBody, problems } from '../http/responses.ts';
@@ -28,15 +27,15 @@ const tags = ['snapshots'];
 const snapshotParam = z.object({ snapshot: z.string() });
 const immutable = { 'cache-control': 'private, max-age=31536000, immutable' };
 
-export function snapshotRoutes(deps: Deps) {
+export function snapshotRoutes() {
   const routes = router();
-  makingRoutes(deps, routes);
-  readingRoutes(deps, routes);
-  streamingRoutes(deps, routes);
+  makingRoutes(routes);
+  readingRoutes(routes);
+  streamingRoutes(routes);
   return routes;
 }
 
-function makingRoutes(deps: Deps, routes: ReturnType<typeof router>): void {
+function makingRoutes(routes: ReturnType<typeof router>): void {
   routes.openapi(
     createRoute({
       method: 'post',
@@ -48,7 +47,7 @@ function makingRoutes(deps: Deps, routes: ReturnType<typeof router>): void {
     }),
     async (c) => {
       const input = { ...c.req.valid('param'), ...c.req.valid('json') };
-      return c.json(await whatIf(deps, c.get('actor'), input), 200);
+      return c.json(await whatIf(c.get('deps'), c.get('actor'), input), 200);
     },
   );
   routes.openapi(
@@ -66,13 +65,13 @@ function makingRoutes(deps: Deps, routes: ReturnType<typeof router>): void {
     }),
     async (c) => {
       const input = { ...c.req.valid('param'), ...c.req.valid('json') };
-      const { snapshot, created } = await freezeSnapshot(deps, c.get('actor'), input);
+      const { snapshot, created } = await freezeSnapshot(c.get('deps'), c.get('actor'), input);
       return created ? c.json(snapshot, 201) : c.json(snapshot, 200);
     },
   );
 }
 
-function readingRoutes(deps: Deps, routes: ReturnType<typeof router>): void {
+function readingRoutes(routes: ReturnType<typeof router>): void {
   routes.openapi(
     createRoute({
       method: 'get',
@@ -85,7 +84,7 @@ function readingRoutes(deps: Deps, routes: ReturnType<typeof router>): void {
     async (c) => {
       const { limit, cursor } = c.req.valid('query');
       const query = { ...c.req.valid('param'), after: decodeCursor(cursor), limit: limit + 1 };
-      const items = await pageOfSnapshots(deps, c.get('actor'), query);
+      const items = await pageOfSnapshots(c.get('deps'), c.get('actor'), query);
       return c.json(page(items, { limit, keyOf: (item) => item.id, show: (i) => i }), 200);
     },
   );
@@ -103,7 +102,11 @@ function readingRoutes(deps: Deps, routes: ReturnType<typeof router>): void {
       },
     }),
     async (c) => {
-      const snapshot = await getSnapshot(deps, c.get('actor'), c.req.valid('param').snapshot);
+      const snapshot = await getSnapshot(
+        c.get('deps'),
+        c.get('actor'),
+        c.req.valid('param').snapshot,
+      );
       const etag = `"${snapshot.digest}"`;
       c.header('etag', etag);
       c.header('cache-control', immutable['cache-control']);
@@ -120,11 +123,12 @@ function readingRoutes(deps: Deps, routes: ReturnType<typeof router>): void {
       request: { params: snapshotParam.extend({ caseId: z.string() }) },
       responses: { 200: json(explanationSchema, 'The explanation'), ...problems },
     }),
-    async (c) => c.json(await explainSnapshotCase(deps, c.get('actor'), c.req.valid('param')), 200),
+    async (c) =>
+      c.json(await explainSnapshotCase(c.get('deps'), c.get('actor'), c.req.valid('param')), 200),
   );
 }
 
-function streamingRoutes(deps: Deps, routes: ReturnType<typeof router>): void {
+function streamingRoutes(routes: ReturnType<typeof router>): void {
   routes.openapi(
     createRoute({
       method: 'get',
@@ -148,9 +152,13 @@ function streamingRoutes(deps: Deps, routes: ReturnType<typeof router>): void {
     }),
     async (c) => {
       const format = acceptedFormat(c, [...snapshotFormats]);
-      const snapshot = await getSnapshot(deps, c.get('actor'), c.req.valid('param').snapshot);
+      const snapshot = await getSnapshot(
+        c.get('deps'),
+        c.get('actor'),
+        c.req.valid('param').snapshot,
+      );
       const headers = { etag: `"${snapshot.digest}"`, ...immutable, vary: 'accept' };
-      const chunks = snapshotChunks(deps, snapshot.id);
+      const chunks = snapshotChunks(c.get('deps'), snapshot.id);
       return (await snapshotAnswer({ format, snapshot, chunks, headers })) as never;
     },
   );
@@ -171,7 +179,7 @@ function streamingRoutes(deps: Deps, routes: ReturnType<typeof router>): void {
     }),
     async (c) => {
       const query = { ...c.req.valid('param'), ...c.req.valid('query') };
-      const { ids, ledgerDigest } = await replayDraws(deps, c.get('actor'), query);
+      const { ids, ledgerDigest } = await replayDraws(c.get('deps'), c.get('actor'), query);
       const headers = { 'counterweight-ledger-digest': ledgerDigest };
       return (await ndjson(asyncItems(ids), headers)) as never;
     },

@@ -3,13 +3,12 @@
 import { createRoute } from '@hono/zod-openapi';
 import { nameSchema } from '../contract/shared.ts';
 import { splitAnswerSchema, splitFoldsSchema } from '../contract/splits.ts';
-import type { Deps } from '../deps.ts';
 import { json, jsonBody, problems } from '../http/responses.ts';
 import { router } from '../http/router.ts';
 import { putSplit } from '../services/splits.ts';
 import { versionParam } from './versions.ts';
 
-export function splitRoutes(deps: Deps) {
+export function splitRoutes() {
   return router().openapi(
     createRoute({
       method: 'put',
@@ -25,7 +24,7 @@ export function splitRoutes(deps: Deps) {
     async (c) => {
       const { dataset, n, split } = c.req.valid('param');
       const input = { dataset, number: n, split, folds: c.req.valid('json') };
-      return c.json(await putSplit(deps, c.get('actor'), input), 200);
+      return c.json(await putSplit(c.get('deps'), c.get('actor'), input), 200);
     },
   );
 }

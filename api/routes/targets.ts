@@ -3,14 +3,13 @@
 import { createRoute, z } from '@hono/zod-openapi';
 import { listSchema } from '../contract/shared.ts';
 import { findingSchema, targetSchema } from '../contract/targets.ts';
-import type { Deps } from '../deps.ts';
 import { json, problems } from '../http/responses.ts';
 import { router } from '../http/router.ts';
 import { checkTarget, listTargets } from '../services/targets.ts';
 
 const tags = ['targets'];
 
-export function targetRoutes(deps: Deps) {
+export function targetRoutes() {
   return router()
     .openapi(
       createRoute({
@@ -20,7 +19,7 @@ export function targetRoutes(deps: Deps) {
         summary: 'List the launch targets of this deployment',
         responses: { 200: json(listSchema(targetSchema), 'All of them'), ...problems },
       }),
-      async (c) => c.json({ items: listTargets(deps), nextCursor: null }, 200),
+      async (c) => c.json({ items: listTargets(c.get('deps')), nextCursor: null }, 200),
     )
     .openapi(
       createRoute({
@@ -34,6 +33,7 @@ export function targetRoutes(deps: Deps) {
           ...problems,
         },
       }),
-      async (c) => c.json({ findings: await checkTarget(deps, c.req.valid('param').name) }, 200),
+      async (c) =>
+        c.json({ findings: await checkTarget(c.get('deps'), c.req.valid('param').name) }, 200),
     );
 }

@@ -3,7 +3,6 @@
 import { createRoute, z } from '@hono/zod-openapi';
 import { listQuerySchema, listSchema } from '../contract/shared.ts';
 import { createTokenSchema, madeTokenSchema, tokenSchema } from '../contract/tokens.ts';
-import type { Deps } from '../deps.ts';
 import { decodeCursor, page } from '../http/paging.ts';
 import { json, jsonBody, problems } from '../http/responses.ts';
 import { router } from '../http/router.ts';
@@ -11,7 +10,7 @@ import { createToken, pageOfTokens, revokeToken } from '../services/tokens.ts';
 
 const tags = ['tokens'];
 
-export function tokenRoutes(deps: Deps) {
+export function tokenRoutes() {
   return router()
     .openapi(
       createRoute({
@@ -23,7 +22,7 @@ export function tokenRoutes(deps: Deps) {
         responses: { 201: json(madeTokenSchema, 'Made'), ...problems },
       }),
       async (c) => {
-        const made = await createToken(deps, c.get('actor'), c.req.valid('json'));
+        const made = await createToken(c.get('deps'), c.get('actor'), c.req.valid('json'));
         c.header('cache-control', 'no-store');
         return c.json(made, 201);
       },
@@ -40,7 +39,7 @@ export function tokenRoutes(deps: Deps) {
       async (c) => {
         const { limit, cursor } = c.req.valid('query');
         const query = { after: decodeCursor(cursor), limit: limit + 1 };
-        const items = await pageOfTokens(deps, c.get('actor'), query);
+        const items = await pageOfTokens(c.get('deps'), c.get('actor'), query);
         return c.json(page(items, { limit, keyOf: (item) => item.id, show: (i) => i }), 200);
       },
     )
@@ -53,6 +52,6 @@ export function tokenRoutes(deps: Deps) {
         request: { params: z.object({ id: z.string() }) },
         responses: { 200: json(tokenSchema, 'Revoked'), ...problems },
       }),
-      async (c) => c.json(await revokeToken(deps, c.get('actor'), c.req.valid('param').id), 200),
+      async (c) => c.json(await revokeToken(c.get('deps'), c.get('actor'), c.req.valid('param').id), 200),
     );
 }

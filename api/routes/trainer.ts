@@ -20,6 +20,7 @@ import { json, jsonBody, problems } from '../http/responses.ts';
 import { router } from '../http/router.ts';
 import { ndjson } from '../http/streams.ts';
 import { storableBody } from '../http/texts.ts';
+import { depsWithin } from '../services/access.ts';
 import { readTrainerCases, readTrainerJob, readTrainerSnapshot } from '../services/trainer/read.ts';
 import { acceptFinish, acceptReport } from '../services/trainer/report.ts';
 import { trainerSession } from '../services/trainer/session.ts';
@@ -30,16 +31,19 @@ const tags = ['trainer'];
 export function trainerRoutes(deps: Deps) {
   const routes = router();
   const session = (c: Context<Env>, options?: { allowRevoked?: boolean }) =>
-    trainerSession(deps, bearerToken(c.req.header('authorization')), options);
-  // The token is checked before the body: a stranger learns nothing from validation.
+    trainerSession(c.get('deps'), bearerToken(c.req.header('authorization')), options);
+  // The token is checked before the body: a stranger learns nothing from validation. It says in
+  // which workspace everything after it happens.
   routes.use('/v1/trainer/*', async (c, next) => {
-    await session(c, { allowRevoked: c.req.path.endsWith('/finish') });
+    c.set('deps', deps);
+    const { job } = await session(c, { allowRevoked: c.req.path.endsWith('/finish') });
+    c.set('deps', depsWithin(deps, job.workspaceId));
     await next();
   });
   routes.use('/v1/trainer/*', bodyLimit({ maxSize: reportLimits.bytes, onError: tooLarge }));
   routes.use('/v1/trainer/*', storableBody);
-  readingRoutes(deps, routes, session);
-  reportingRoutes(deps, routes, session);
+  readingRoutes(routes, session);
+  reportingRoutes(routes, session);
   return routes;
 }
 
@@ -49,7 +53,7 @@ type Session = (
   options?: { allowRevoked?: boolean },
 ) => ReturnType<typeof trainerSession>;
 
-function readingRoutes(deps: Deps, routes: Routes, session: Session): void {
+function readingRoutes(routes: Routes, session: Session): void {
   routes.openapi(
     createRoute({
       method: 'get',
@@ -58,7 +62,7 @@ function readingRoutes(deps: Deps, routes: Routes, session: Session): void {
       summary: "The attempt's job: settings, seed, snapshot header, labels, channels, groups",
       responses: { 200: json(trainerJobSchema, 'The job'), ...problems },
     }),
-    async (c) => c.json((await readTrainerJob(deps, await session(c))) as never, 200),
+    async (c) => c.json((await readTrainerJob(c.get('deps'), await session(c))) as never, 200),
   );
   routes.openapi(
     createRoute({
@@ -78,7 +82,11 @@ function readingRoutes(deps: Deps, routes: Routes, session: Session): void {
     async (c) => {
       const format = acceptedFormat(c, [...snapshotFormats]);
       const { digest } = c.req.valid('query');
-      const { snapshot, chunks } = await readTrainerSnapshot(deps, await session(c), digest);
+      const { snapshot, chunks } = await readTrainerSnapshot(
+        c.get('deps'),
+        await session(c),
+        digest,
+      );
       return (await snapshotAnswer({ format, snapshot, chunks })) as never;
     },
   );
@@ -96,11 +104,11 @@ function readingRoutes(deps: Deps, routes: Routes, session: Session): void {
         ...problems,
       },
     }),
-    async (c) => (await ndjson(readTrainerCases(deps, await session(c)))) as never,
+    async (c) => (await ndjson(readTrainerCases(c.get('deps'), await session(c)))) as never,
   );
 }
 
-function reportingRoutes(deps: Deps, routes: Routes, session: Session): void {
+function reportingRoutes(routes: Routes, session: Session): void {
   routes.openapi(
     createRoute({
       method: 'post',
@@ -112,7 +120,7 @@ function reportingRoutes(deps: Deps, routes: Routes, session: Session): void {
       responses: { 200: json(reportAnswerSchema, 'Accepted; says whether to stop'), ...problems },
     }),
     async (c) => {
-      const answer = await acceptReport(deps, await session(c), c.req.valid('json'));
+      const answer = await acceptReport(c.get('deps'), await session(c), c.req.valid('json'));
       return c.json(answer, 200);
     },
   );
@@ -127,7 +135,7 @@ function reportingRoutes(deps: Deps, routes: Routes, session: Session): void {
     }),
     async (c) => {
       const trainer = await session(c, { allowRevoked: true });
-      return c.json(await acceptFinish(deps, trainer, c.req.valid('json')), 200);
+      return c.json(await acceptFinish(c.get('deps'), trainer, c.req.valid('json')), 200);
     },
   );
 }

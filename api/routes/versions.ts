@@ -3,7 +3,6 @@
 import { createRoute, z } from '@hono/zod-openapi';
 import { largestInteger, listQuerySchema, listSchema } from '../contract/shared.ts';
 import { commitVersionSchema, openVersionSchema, versionSchema } from '../contract/versions.ts';
-import type { Deps } from '../deps.ts';
 import { decodeNumberCursor, page } from '../http/paging.ts';
 import { json, jsonBody, problems } from '../http/responses.ts';
 import { router } from '../http/router.ts';
@@ -22,11 +21,11 @@ export const versionParam = datasetParam.extend({
   n: z.coerce.number().int().min(1).max(largestInteger),
 });
 
-export function versionRoutes(deps: Deps) {
-  return listRoutes(deps).route('/', oneVersionRoutes(deps));
+export function versionRoutes() {
+  return listRoutes().route('/', oneVersionRoutes());
 }
 
-function listRoutes(deps: Deps) {
+function listRoutes() {
   return router()
     .openapi(
       createRoute({
@@ -39,7 +38,7 @@ function listRoutes(deps: Deps) {
       }),
       async (c) => {
         const input = { ...c.req.valid('param'), ...c.req.valid('json') };
-        return c.json(await openVersion(deps, c.get('actor'), input), 201);
+        return c.json(await openVersion(c.get('deps'), c.get('actor'), input), 201);
       },
     )
     .openapi(
@@ -53,7 +52,7 @@ function listRoutes(deps: Deps) {
       }),
       async (c) => {
         const { limit, cursor } = c.req.valid('query');
-        const items = await pageOfVersions(deps, c.get('actor'), {
+        const items = await pageOfVersions(c.get('deps'), c.get('actor'), {
           ...c.req.valid('param'),
           before: decodeNumberCursor(cursor),
           limit: limit + 1,
@@ -63,7 +62,7 @@ function listRoutes(deps: Deps) {
     );
 }
 
-function oneVersionRoutes(deps: Deps) {
+function oneVersionRoutes() {
   return router()
     .openapi(
       createRoute({
@@ -76,7 +75,7 @@ function oneVersionRoutes(deps: Deps) {
       }),
       async (c) => {
         const { dataset, n } = c.req.valid('param');
-        return c.json(await getVersion(deps, c.get('actor'), { dataset, number: n }), 200);
+        return c.json(await getVersion(c.get('deps'), c.get('actor'), { dataset, number: n }), 200);
       },
     )
     .openapi(
@@ -90,7 +89,7 @@ function oneVersionRoutes(deps: Deps) {
       }),
       async (c) => {
         const { dataset, n } = c.req.valid('param');
-        await discardVersion(deps, c.get('actor'), { dataset, number: n });
+        await discardVersion(c.get('deps'), c.get('actor'), { dataset, number: n });
         return c.body(null, 204);
       },
     )
@@ -106,7 +105,7 @@ function oneVersionRoutes(deps: Deps) {
       async (c) => {
         const { dataset, n } = c.req.valid('param');
         const input = { dataset, number: n, reason: c.req.valid('json').reason };
-        return c.json(await commitVersion(deps, c.get('actor'), input), 200);
+        return c.json(await commitVersion(c.get('deps'), c.get('actor'), input), 200);
       },
     );
 }

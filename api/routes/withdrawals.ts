@@ -3,7 +3,6 @@
 import { createRoute } from '@hono/zod-openapi';
 import { listQuerySchema, listSchema } from '../contract/shared.ts';
 import { withdrawalSchema, withdrawnSchema, withdrawSchema } from '../contract/withdrawals.ts';
-import type { Deps } from '../deps.ts';
 import { decodeCursor, page } from '../http/paging.ts';
 import { json, jsonBody, problems } from '../http/responses.ts';
 import { router } from '../http/router.ts';
@@ -13,7 +12,7 @@ import { datasetParam } from './datasets.ts';
 const tags = ['withdrawals'];
 const path = '/v1/datasets/{dataset}/withdrawals';
 
-export function withdrawalRoutes(deps: Deps) {
+export function withdrawalRoutes() {
   return router()
     .openapi(
       createRoute({
@@ -26,7 +25,7 @@ export function withdrawalRoutes(deps: Deps) {
       }),
       async (c) => {
         const input = { ...c.req.valid('param'), ...c.req.valid('json') };
-        return c.json(await withdrawCase(deps, c.get('actor'), input), 201);
+        return c.json(await withdrawCase(c.get('deps'), c.get('actor'), input), 201);
       },
     )
     .openapi(
@@ -41,7 +40,7 @@ export function withdrawalRoutes(deps: Deps) {
       async (c) => {
         const { limit, cursor } = c.req.valid('query');
         const query = { ...c.req.valid('param'), after: decodeCursor(cursor), limit: limit + 1 };
-        const items = await pageOfWithdrawals(deps, c.get('actor'), query);
+        const items = await pageOfWithdrawals(c.get('deps'), c.get('actor'), query);
         return c.json(page(items, { limit, keyOf: (item) => item.caseId, show: (i) => i }), 200);
       },
     );

@@ -30,6 +30,11 @@ export async function actorOfToken(deps: Deps, secret: string): Promise<Actor> {
   };
 }
 
+/** What a request works with once it is known who asks: a database that shows one workspace. */
+export function depsWithin(deps: Deps, workspaceId: string): Deps {
+  return { ...deps, database: { ...deps.database, orm: deps.database.within(workspaceId) } };
+}
+
 /**
  * Makes sure that workspace `default` has an admin with this secret, or with a new one when none is
  * given and there is no workspace yet. Answers the new secret if one was made, else null. Throws

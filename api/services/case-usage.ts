@@ -22,7 +22,7 @@ import { requireKnownCase, withdrawalView } from './withdrawals.ts';
 const workOfAnswer = 10_000_000;
 /** Counts that are kept per deployment: asked again, an answer goes on where it stopped. */
 const keptCounts = 100_000;
-const countsOf = new WeakMap<Deps, Map<string, number>>();
+const countsOf = new WeakMap<object, Map<string, number>>();
 
 /**
  * Everything that used a case. At most `work` cases and draws are planned; what that leaves open is
@@ -133,8 +133,8 @@ function drawsInEpoch(
     work,
   }: { job: JobWith; epoch: number; drawUnits: Float64Array; work: { left: number } },
 ): number | null {
-  const counts = countsOf.get(deps) ?? new Map<string, number>();
-  countsOf.set(deps, counts);
+  const counts = countsOf.get(deps.process) ?? new Map<string, number>();
+  countsOf.set(deps.process, counts);
   const { digest, seed, place } = job;
   const { drawsPerEpoch } = job.settings;
   const key = `${digest}/${seed}/${drawsPerEpoch}/${place}/${epoch}`;

@@ -66,6 +66,7 @@ export async function openTestApp(
   let now = Date.parse('2026-03-01T09:00:00Z');
   const logged: TestApp['logged'] = [];
   const deps: Deps = {
+    process: {},
     database,
     now: () => new Date(now),
     randomBytes: countedBytes(options.process ?? 0),

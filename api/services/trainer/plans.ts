@@ -11,7 +11,7 @@ type Kept = {
   plans: Map<string, Promise<Uint32Array>>;
 };
 
-const keptOf = new WeakMap<Deps, Kept>();
+const keptOf = new WeakMap<object, Kept>();
 const most = { tables: 4, plans: 8 };
 /** Longer plans are kept one at a time: one of 2^26 draws is 256 MiB. */
 const longPlan = 2 ** 22;
@@ -22,8 +22,8 @@ export async function plannedIds(
   key: PlanKey,
   { from, draws }: { from: number; draws: number },
 ): Promise<Iterable<string>> {
-  const kept = keptOf.get(deps) ?? { tables: new Map(), plans: new Map() };
-  keptOf.set(deps, kept);
+  const kept = keptOf.get(deps.process) ?? { tables: new Map(), plans: new Map() };
+  keptOf.set(deps.process, kept);
   const load = () => drawTable(deps, key.snapshotId);
   const table = await remembered(kept.tables, key.snapshotId, most.tables, load);
   const limit = key.drawsPerEpoch > longPlan ? 1 : most.plans;
