@@ -1,5 +1,5 @@
-// Ids, secrets, digests of texts. An id is a lower-case ULID: 48 bits of time, 80 of randomness, so that lists in
-// id order are lists in time order and an id is legal in the names of every engine.
+// Ids, secrets, digests of texts. An id is a lower-case ULID: 48 bits of time, 80 of randomness, so
+// that lists in id order are lists in time order and an id is legal in the names of every engine.
 
 import canonicalize from 'canonicalize';
 

@@ -17,6 +17,7 @@ import {
 import type { JobState, StateReason } from '../contract/jobs.ts';
 import { type AuditEntry, appendAudit } from './audit.ts';
 import type { Orm } from './database.ts';
+import { ledgerHead } from './draw-ledger.ts';
 import { insertEvent } from './job-events.ts';
 import type { JobRow } from './jobs.ts';
 import { jobAttempts, jobs } from './schema-jobs.ts';
@@ -210,8 +211,10 @@ export type AttemptEnd = {
 };
 
 /**
- * Ends an attempt and its job; its token is revoked with it. False when it had ended already, or
- * when a final report or a cancellation has come in that the decision did not know of.
+ * Ends an attempt and its job; its token is revoked with it, and the detail of the audit entry gets
+ * `ledger`, the end of the job's draw ledger: this attempt adds nothing after it. False when it had
+ * ended already, or when a final report or a cancellation has come in that the decision did not
+ * know of.
  */
 export async function moveAttemptToEnd(
   orm: Orm,
@@ -228,7 +231,8 @@ export async function moveAttemptToEnd(
       .where(and(eq(jobs.id, key.jobId), eq(jobs.attempt, key.attempt)));
     const detail = { attempt: key.attempt, state, reason };
     await insertEvent(tx, { jobId: key.jobId, at, kind: 'state', detail });
-    await appendAudit(tx, audit);
+    const ledger = await ledgerHead(tx, key.jobId);
+    await appendAudit(tx, { ...audit, detail: { ...audit.detail, ledger } });
     return true;
   });
 }

@@ -1,8 +1,85 @@
-// The draws that trainers reported, each range with what its replay said. Rows never change.
+// The draws that trainers reported, each range with what its replay said. Rows never change, and
+// each row of a job is chained to the one before: `hash` = SHA-256(hash before, newline, the row).
 
-import { asc, eq, sql } from 'drizzle-orm';
+import { and, asc, count, desc, eq, gt, sql } from 'drizzle-orm';
+import { canonicalText, sha256Text } from '../ids.ts';
+import { genesisHash } from './audit.ts';
 import { type Orm, rows } from './database.ts';
 import { drawLedger } from './schema-jobs.ts';
+
+export type StoredLedgerRow = typeof drawLedger.$inferSelect;
+export type LedgerRow = Omit<StoredLedgerRow, 'sequence' | 'hash'>;
+
+/** How many rows a job's ledger has, and the hash of the last one. */
+export type LedgerHead = { rows: number; hash: string };
+
+/** The hash of a row that follows `previous`; its own stored hash plays no part. */
+export async function ledgerHash(previous: string, row: StoredLedgerRow): Promise<string> {
+  const { hash: _, ...facts } = row;
+  return await sha256Text(`${previous}\n${canonicalText(facts)}`);
+}
+
+/**
+ * Appends rows of one job. Two writers of one job must not be here at once: the caller holds the
+ * row of its live attempt, and a job has one.
+ */
+export async function insertLedgerRows(tx: Orm, added: LedgerRow[]): Promise<void> {
+  if (added.length === 0) return;
+  const numbers = await rows<{ sequence: number | string }>(
+    tx,
+    sql`select nextval(pg_get_serial_sequence('draw_ledger', 'sequence')) as sequence
+      from generate_series(1, ${added.length}::int)`,
+  );
+  let { hash } = await ledgerHead(tx, added[0].jobId);
+  const chained: StoredLedgerRow[] = [];
+  for (const [k, facts] of added.entries()) {
+    const row = { ...facts, sequence: Number(numbers[k].sequence), hash: null };
+    hash = await ledgerHash(hash, row);
+    chained.push({ ...row, hash });
+  }
+  await tx.insert(drawLedger).values(chained);
+}
+
+/** The end of a job's ledger. Rows older than the column `hash` are chained here, as they lie. */
+export async function ledgerHead(orm: Orm, jobId: string): Promise<LedgerHead> {
+  const [last] = await orm
+    .select({ hash: drawLedger.hash })
+    .from(drawLedger)
+    .where(eq(drawLedger.jobId, jobId))
+    .orderBy(desc(drawLedger.sequence))
+    .limit(1);
+  if (last === undefined) return { rows: 0, hash: genesisHash };
+  if (last.hash !== null) {
+    const [counted] = await orm
+      .select({ rows: count() })
+      .from(drawLedger)
+      .where(eq(drawLedger.jobId, jobId));
+    return { rows: counted.rows, hash: last.hash };
+  }
+  const head = { rows: 0, hash: genesisHash };
+  for await (const row of walkLedger(orm, jobId)) {
+    head.hash = await ledgerHash(head.hash, row);
+    head.rows++;
+  }
+  return head;
+}
+
+const walkedRows = 1_000;
+
+/** Every row of a job's ledger in order, fetched a page at a time. */
+export async function* walkLedger(orm: Orm, jobId: string): AsyncGenerator<StoredLedgerRow> {
+  for (let after = Number.MIN_SAFE_INTEGER; ; ) {
+    const found = await orm
+      .select()
+      .from(drawLedger)
+      .where(and(eq(drawLedger.jobId, jobId), gt(drawLedger.sequence, after)))
+      .orderBy(asc(drawLedger.sequence))
+      .limit(walkedRows);
+    yield* found;
+    if (found.length < walkedRows) return;
+    after = found[found.length - 1].sequence;
+  }
+}
 
 export async function listLedger(orm: Orm, jobId: string) {
   return await orm

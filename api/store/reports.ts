@@ -6,10 +6,9 @@ import type { CaseLoss, Metric } from '../contract/trainer.ts';
 import { type AttemptKey, attemptIs } from './attempts.ts';
 import { type AuditEntry, appendAudit } from './audit.ts';
 import type { Orm } from './database.ts';
+import { insertLedgerRows, type LedgerRow } from './draw-ledger.ts';
 import { insertEvent } from './job-events.ts';
-import { drawLedger, jobAttempts, jobs } from './schema-jobs.ts';
-
-export type LedgerRow = Omit<typeof drawLedger.$inferInsert, 'sequence'>;
+import { jobAttempts, jobs } from './schema-jobs.ts';
 
 export type StoredReport = {
   key: AttemptKey;
@@ -46,7 +45,7 @@ export async function insertReport(
     if (taken.length === 0) return false;
     await storeMetrics(tx, report);
     await storeCaseLosses(tx, report);
-    if (report.ledger.length > 0) await tx.insert(drawLedger).values(report.ledger as never);
+    await insertLedgerRows(tx, report.ledger);
     if (report.progress !== null) {
       await tx.update(jobs).set({ progress: report.progress }).where(eq(jobs.id, key.jobId));
     }
