@@ -1,13 +1,14 @@
-// npm run bench -- NAME [ARGUMENT]: measurements on demand. Nothing here is a test.
+// npm run bench -- NAME [ARGUMENTS]: measurements on demand. Nothing here is a test.
 
 import { scale } from './scale.ts';
+import { weights } from './weights.ts';
 
-const benches: Record<string, (argument?: number) => Promise<void>> = { scale };
+const benches: Record<string, (args: string[]) => Promise<void>> = { scale, weights };
 
-const [name, argument] = process.argv.slice(2);
+const [name, ...args] = process.argv.slice(2);
 if (benches[name] === undefined) {
   console.error(`which one? ${Object.keys(benches).join(', ')}`);
   process.exitCode = 2;
 } else {
-  await benches[name](argument === undefined ? undefined : Number(argument));
+  await benches[name](args);
 }

@@ -27,6 +27,7 @@ export async function startService(options: {
   say: (line: string) => void;
   /** Postgres instead of embedded PGlite: as the service's role, and as the owner of the tables. */
   database?: { service: string; owner: string };
+  nodeOptions?: string;
 }): Promise<DemoService> {
   const token = `cw_demo_${randomBytes(18).toString('hex')}`;
   const child = spawn(process.execPath, ['--import', 'tsx', 'api/node.ts'], {
@@ -39,6 +40,7 @@ export async function startService(options: {
       CW_DATA_DIR: options.dataDir,
       CW_ADMIN_TOKEN: token,
       CW_TARGETS: JSON.stringify(options.targets),
+      ...(options.nodeOptions === undefined ? {} : { NODE_OPTIONS: options.nodeOptions }),
       DATABASE_URL: options.database?.service ?? '',
       DATABASE_OWNER_URL: options.database?.owner ?? '',
     },

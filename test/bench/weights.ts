@@ -1,0 +1,28 @@
+// npm run bench -- weights [--only plan|rows] [--cases N] [--json FILE]: plans of draws against the
+// samplers that people use, and upload, freeze and fetch against COPY.
+
+import { copyRows } from './copy.ts';
+import { planRows } from './plan.ts';
+import { type BenchRow, printRows, writeRows } from './report.ts';
+
+const flag = (args: string[], name: string): string | undefined => {
+  const at = args.indexOf(name);
+  return at < 0 ? undefined : args[at + 1];
+};
+
+export async function weights(args: string[]): Promise<void> {
+  const only = flag(args, '--only');
+  const json = flag(args, '--json');
+  const rows: BenchRow[] = [];
+  let versions: Record<string, unknown> = {};
+  if (only !== 'rows') {
+    const plan = planRows();
+    rows.push(...plan.rows);
+    versions = plan.versions;
+  }
+  if (only !== 'plan') {
+    rows.push(...(await copyRows(Number(flag(args, '--cases') ?? 1_000_000))));
+  }
+  printRows(rows);
+  if (json !== undefined) writeRows(json, rows, versions);
+}
