@@ -52,7 +52,8 @@ export function drawPlan({ drawUnits, drawsPerEpoch: draws, ...key }: PlanInput)
   const sum = unitSum(drawUnits);
   if (sum !== wholeUnits) throw new RangeError(`draw units sum to ${sum}, not to 2^52`);
   const random = philoxWords(drawKey(key));
-  const order = Uint32Array.from({ length: drawUnits.length }, (_, i) => i);
+  const order = new Uint32Array(drawUnits.length);
+  for (let k = 0; k < order.length; k++) order[k] = k;
   shuffle(order, random);
   const picks = pointPicks(drawUnits, order, random.below52(), draws);
   shuffle(picks, random);
@@ -60,6 +61,7 @@ export function drawPlan({ drawUnits, drawsPerEpoch: draws, ...key }: PlanInput)
 }
 
 // Point j stands at j A + floor((u + j r) / M), where 2^52 = M A + r: j 2^52 / M without rounding.
+// The quotient is carried along as whole numbers: `rest` is (u + j r) mod M.
 function pointPicks(
   drawUnits: ArrayLike<number>,
   order: Uint32Array,
@@ -69,16 +71,22 @@ function pointPicks(
   const r = wholeUnits % draws;
   const a = (wholeUnits - r) / draws;
   const picks = new Uint32Array(draws);
-  let place = 0;
-  let end = drawUnits[order[0]];
-  for (let j = 0; j < draws; j++) {
-    const x = offset + j * r;
-    const point = j * a + (x - (x % draws)) / draws;
+  let rest = offset % draws;
+  let point = (offset - rest) / draws;
+  let drawn = order[0];
+  let end = drawUnits[drawn];
+  for (let j = 0, place = 0; j < draws; j++) {
     while (point >= end) {
-      place++;
-      end += drawUnits[order[place]];
+      drawn = order[++place];
+      end += drawUnits[drawn];
     }
-    picks[j] = order[place];
+    picks[j] = drawn;
+    point += a;
+    rest += r;
+    if (rest >= draws) {
+      rest -= draws;
+      point++;
+    }
   }
   return picks;
 }

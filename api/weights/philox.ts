@@ -1,36 +1,60 @@
-// Philox4x32-10 (Salmon et al., 2011): random words as a pure function of key and counter.
+// Philox4x32-10 (Salmon et al., 2011): random words as a pure function of key and counter. Many
+// blocks are made at a time, in 32-bit arithmetic only: a plan of draws takes millions of words.
 
-const roundKeys = [0x9e3779b9, 0xbb67ae85];
+const multiplier0 = 0xd2511f53;
+const multiplier1 = 0xcd9e8d57;
+const weyl0 = 0x9e3779b9;
+const weyl1 = 0xbb67ae85;
 
-// The high and low halves of the 64-bit product, from 16-bit pieces: doubles hold no 64 bits.
-function product(a: number, b: number): [number, number] {
+// The high half of the 64-bit product, from 16-bit pieces that cannot overflow 32 bits.
+function highHalf(a: number, b: number): number {
   const al = a & 0xffff;
   const ah = a >>> 16;
   const bl = b & 0xffff;
   const bh = b >>> 16;
-  const middle = ah * bl + ((al * bl) >>> 16);
-  const low = al * bh + (middle & 0xffff);
-  return [
-    (ah * bh + Math.floor(middle / 65536) + Math.floor(low / 65536)) >>> 0,
-    Math.imul(a, b) >>> 0,
-  ];
+  const middle = (Math.imul(ah, bl) + (Math.imul(al, bl) >>> 16)) | 0;
+  const low = (Math.imul(al, bh) + (middle & 0xffff)) | 0;
+  return (Math.imul(ah, bh) + (middle >>> 16) + (low >>> 16)) | 0;
+}
+
+const rounds = 10;
+
+// Writes the words of one block to `words` from `at`. Key and counter are 32-bit words.
+function writeBlock(
+  words: Uint32Array,
+  at: number,
+  [c0, c1, c2, c3]: readonly number[],
+  [key0, key1]: readonly number[],
+): void {
+  let x0 = c0 | 0;
+  let x1 = c1 | 0;
+  let x2 = c2 | 0;
+  let x3 = c3 | 0;
+  let k0 = key0 | 0;
+  let k1 = key1 | 0;
+  for (let round = 0; round < rounds; round++) {
+    const high0 = highHalf(multiplier0, x0);
+    const high1 = highHalf(multiplier1, x2);
+    const low0 = Math.imul(multiplier0, x0);
+    const low1 = Math.imul(multiplier1, x2);
+    x0 = high1 ^ x1 ^ k0;
+    x1 = low1;
+    x2 = high0 ^ x3 ^ k1;
+    x3 = low0;
+    k0 = (k0 + weyl0) | 0;
+    k1 = (k1 + weyl1) | 0;
+  }
+  words[at] = x0;
+  words[at + 1] = x1;
+  words[at + 2] = x2;
+  words[at + 3] = x3;
 }
 
 /** The four words of one block. `counter` has 4, `key` 2 unsigned 32-bit words. */
-export function philoxBlock(
-  counter: readonly number[],
-  key: readonly number[],
-): [number, number, number, number] {
-  let [x0, x1, x2, x3] = counter;
-  let [k0, k1] = key;
-  for (let round = 0; round < 10; round++) {
-    const [high0, low0] = product(0xd2511f53, x0);
-    const [high1, low1] = product(0xcd9e8d57, x2);
-    [x0, x1, x2, x3] = [(high1 ^ x1 ^ k0) >>> 0, low1, (high0 ^ x3 ^ k1) >>> 0, low0];
-    k0 = (k0 + roundKeys[0]) >>> 0;
-    k1 = (k1 + roundKeys[1]) >>> 0;
-  }
-  return [x0, x1, x2, x3];
+export function philoxBlock(counter: readonly number[], key: readonly number[]): number[] {
+  const words = new Uint32Array(4);
+  writeBlock(words, 0, counter, key);
+  return [...words];
 }
 
 export type RandomWords = {
@@ -42,23 +66,31 @@ export type RandomWords = {
   below52: () => number;
 };
 
+const blocksAtOnce = 256;
+
 /** The stream of words of a key: blocks 0, 1, 2 ..., words x0 to x3 of each. */
 export function philoxWords(key: readonly [number, number]): RandomWords {
-  let words: number[] = [];
-  let next = 4;
-  let block = 0;
-  const word = () => {
-    if (next === 4) {
-      words = philoxBlock([block++, 0, 0, 0], key);
-      next = 0;
+  const words = new Uint32Array(4 * blocksAtOnce);
+  const counter = [0, 0, 0, 0];
+  let next = words.length;
+  const refill = () => {
+    for (let at = 0; at < words.length; at += 4) {
+      writeBlock(words, at, counter, key);
+      counter[0]++;
     }
+    next = 0;
+  };
+  const word = () => {
+    if (next === words.length) refill();
     return words[next++];
   };
   const below = (n: number) => {
-    const limit = Math.floor(2 ** 32 / n) * n;
-    let taken = word();
-    while (taken >= limit) taken = word();
-    return taken % n;
+    while (true) {
+      const taken = word();
+      const rest = taken % n;
+      // Refused: words from the last multiple of n on that do not make up n of them.
+      if (taken - rest <= 2 ** 32 - n) return rest;
+    }
   };
   const below52 = () => {
     const high = word();
