@@ -13,6 +13,7 @@ import { problemAnswer } from './http/problem.ts';
 import { authorized } from './http/roles.ts';
 import { router } from './http/router.ts';
 import { storableBody, storableUrl } from './http/texts.ts';
+import { aliasRoutes } from './routes/aliases.ts';
 import { approvalRoutes } from './routes/approvals.ts';
 import { auditRoutes } from './routes/audit.ts';
 import { caseUsageRoutes } from './routes/case-usage.ts';
@@ -67,6 +68,7 @@ export function createApp(deps: Deps): OpenAPIHono<Env> {
   app.route('/', diffRoutes());
   app.route('/', shareRoutes());
   app.route('/', approvalRoutes());
+  app.route('/', aliasRoutes());
   app.route('/', withdrawalRoutes());
   app.route('/', caseUsageRoutes());
   app.route('/', targetRoutes());

@@ -25,6 +25,7 @@ export const rolePaths: Partial<Record<Role, readonly string[]>> = {
     `POST ${dataset}/rule-sets/copy`,
     `POST ${dataset}/snapshots`,
     `POST ${dataset}/withdrawals`,
+    `PUT ${dataset}/aliases/{alias}`,
   ],
   launcher: ['POST /v1/jobs', 'POST /v1/jobs/{id}/cancel', 'POST /v1/jobs/{id}/retry'],
   approver: [

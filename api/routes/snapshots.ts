@@ -25,7 +25,9 @@ import { snapshotAnswer, snapshotFormats } from './snapshot-formats.ts';
 
 const tags = ['snapshots'];
 const snapshotParam = z.object({ snapshot: z.string() });
-const immutable = { 'cache-control': 'private, max-age=31536000, immutable' };
+/** What is named by id or digest never changes; what an alias stands for does. */
+const cacheControl = (key: string) =>
+  key.includes('@') ? 'private, no-cache' : 'private, max-age=31536000, immutable';
 
 export function snapshotRoutes() {
   const routes = router();
@@ -102,14 +104,11 @@ function readingRoutes(routes: ReturnType<typeof router>): void {
       },
     }),
     async (c) => {
-      const snapshot = await getSnapshot(
-        c.get('deps'),
-        c.get('actor'),
-        c.req.valid('param').snapshot,
-      );
+      const { snapshot: key } = c.req.valid('param');
+      const snapshot = await getSnapshot(c.get('deps'), c.get('actor'), key);
       const etag = `"${snapshot.digest}"`;
       c.header('etag', etag);
-      c.header('cache-control', immutable['cache-control']);
+      c.header('cache-control', cacheControl(key));
       if (c.req.header('if-none-match') === etag) return c.body(null, 304);
       return c.json(snapshot, 200);
     },
@@ -152,12 +151,10 @@ function streamingRoutes(routes: ReturnType<typeof router>): void {
     }),
     async (c) => {
       const format = acceptedFormat(c, [...snapshotFormats]);
-      const snapshot = await getSnapshot(
-        c.get('deps'),
-        c.get('actor'),
-        c.req.valid('param').snapshot,
-      );
-      const headers = { etag: `"${snapshot.digest}"`, ...immutable, vary: 'accept' };
+      const { snapshot: key } = c.req.valid('param');
+      const snapshot = await getSnapshot(c.get('deps'), c.get('actor'), key);
+      const etag = `"${snapshot.digest}"`;
+      const headers = { etag, 'cache-control': cacheControl(key), vary: 'accept' };
       const chunks = snapshotChunks(c.get('deps'), snapshot.id);
       return (await snapshotAnswer({ format, snapshot, chunks, headers })) as never;
     },

@@ -47,7 +47,8 @@ export async function appendAudit(tx: Orm, entry: AuditEntry): Promise<void> {
   });
 }
 
-async function lockChain(tx: Orm, workspaceId: string): Promise<void> {
+/** Held until the end of the transaction: what is written with an audit entry changes no more. */
+export async function lockChain(tx: Orm, workspaceId: string): Promise<void> {
   await tx.execute(
     sql`select pg_advisory_xact_lock(hashtextextended(${`audit/${workspaceId}`}, 0))`,
   );

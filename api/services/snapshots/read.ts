@@ -12,17 +12,32 @@ import {
   type SnapshotRow,
 } from '../../store/snapshots.ts';
 import { requireDataset } from '../datasets.ts';
+import { type AliasUse, findAliased } from './aliased.ts';
 
-/** The stored row of an id or digest in the actor's workspace; throws `not-found`. */
+/**
+ * The stored row of an id, a digest or `dataset@alias:fold` in the actor's workspace; throws
+ * `not-found`.
+ */
 export async function requireSnapshot(deps: Deps, actor: Actor, key: string): Promise<SnapshotRow> {
-  const row = await findSnapshot(deps.database.orm, { workspaceId: actor.workspaceId, key });
+  return (await requireNamedSnapshot(deps, actor, key)).row;
+}
+
+/** The same, with the alias that the key named; null where it named none. */
+export async function requireNamedSnapshot(
+  deps: Deps,
+  actor: Actor,
+  key: string,
+): Promise<{ row: SnapshotRow; alias: AliasUse | null }> {
+  const aliased = await findAliased(deps, actor, key);
+  const found = { workspaceId: actor.workspaceId, key: aliased?.snapshotId ?? key };
+  const row = await findSnapshot(deps.database.orm, found);
   if (row === undefined) {
     throw new ProblemError(
       'not-found',
-      `There is no snapshot "${key}" in this workspace. Name one by id or by digest (sha256:...).`,
+      `There is no snapshot "${key}" in this workspace. Name one by id, by digest (sha256:...) or as dataset@alias:fold.`,
     );
   }
-  return row;
+  return { row, alias: aliased?.alias ?? null };
 }
 
 export async function snapshotView(deps: Deps, row: SnapshotRow): Promise<Snapshot> {
