@@ -16,6 +16,7 @@ import { storableBody, storableUrl } from './http/texts.ts';
 import { aliasRoutes } from './routes/aliases.ts';
 import { approvalRoutes } from './routes/approvals.ts';
 import { auditRoutes } from './routes/audit.ts';
+import { auditCheckRoutes } from './routes/audit-checks.ts';
 import { caseUsageRoutes } from './routes/case-usage.ts';
 import { caseRoutes } from './routes/cases.ts';
 import { datasetRoutes } from './routes/datasets.ts';
@@ -75,6 +76,7 @@ export function createApp(deps: Deps): OpenAPIHono<Env> {
   app.route('/', jobRoutes());
   app.route('/', tokenRoutes());
   app.route('/', auditRoutes());
+  app.route('/', auditCheckRoutes());
   return app;
 }
 

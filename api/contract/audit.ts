@@ -32,3 +32,32 @@ export const auditExportLineSchema = z.object({
   hash: z.string(),
   text: z.string(),
 });
+
+export const auditVerifyQuerySchema = z.object({
+  scope: z
+    .enum(['all', 'chain'])
+    .default('all')
+    .describe('chain: only that entries follow from each other, not what they vouch for'),
+});
+
+const findingSchema = z.object({
+  kind: z.enum(['chain', 'snapshot', 'chunk', 'job', 'ledger', 'approval', 'alias', 'withdrawal']),
+  subject: z.string(),
+  sequence: z.int().optional().describe('of the entry that says otherwise'),
+  chunk: z.int().optional(),
+  detail: z.string(),
+});
+
+/** What a check found; `sequence` and `detail` are those of the first finding. */
+export const auditVerdictSchema = z
+  .object({
+    ok: z.boolean(),
+    checked: z.int().describe('entries'),
+    snapshots: z.int(),
+    chunks: z.int(),
+    ledgerRows: z.int(),
+    findings: z.array(findingSchema).describe('at most 100'),
+    sequence: z.int().optional(),
+    detail: z.string().optional(),
+  })
+  .meta({ id: 'AuditVerdict' });

@@ -10,8 +10,8 @@ import { drawLedger } from './schema-jobs.ts';
 export type StoredLedgerRow = typeof drawLedger.$inferSelect;
 export type LedgerRow = Omit<StoredLedgerRow, 'sequence' | 'hash'>;
 
-/** How many rows a job's ledger has, and the hash of the last one. */
-export type LedgerHead = { rows: number; hash: string };
+/** How many rows a job's ledger has, the hash of the last, and how many have none, if any. */
+export type LedgerHead = { rows: number; hash: string; older?: number };
 
 /** The hash of a row that follows `previous`; its own stored hash plays no part. */
 export async function ledgerHash(previous: string, row: StoredLedgerRow): Promise<string> {
@@ -51,17 +51,19 @@ export async function ledgerHead(orm: Orm, jobId: string): Promise<LedgerHead> {
   if (last === undefined) return { rows: 0, hash: genesisHash };
   if (last.hash !== null) {
     const [counted] = await orm
-      .select({ rows: count() })
+      .select({ rows: count(), hashed: count(drawLedger.hash) })
       .from(drawLedger)
       .where(eq(drawLedger.jobId, jobId));
-    return { rows: counted.rows, hash: last.hash };
+    const older = counted.rows - counted.hashed;
+    return { rows: counted.rows, hash: last.hash, ...(older > 0 ? { older } : {}) };
   }
-  const head = { rows: 0, hash: genesisHash };
+  let hash = genesisHash;
+  let length = 0;
   for await (const row of walkLedger(orm, jobId)) {
-    head.hash = await ledgerHash(head.hash, row);
-    head.rows++;
+    hash = await ledgerHash(hash, row);
+    length++;
   }
-  return head;
+  return { rows: length, hash, older: length };
 }
 
 const walkedRows = 1_000;

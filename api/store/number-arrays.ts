@@ -35,6 +35,15 @@ export function wholeNumbers(bytes: Uint8Array): Float64Array {
   return values;
 }
 
+/** Whether these are the bytes of a list: one dimension from 1, no null, elements of that size. */
+export function isWhole(bytes: Uint8Array, elementBytes: number): boolean {
+  const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+  const [dimensions, nulls] = [view.getInt32(0), view.getInt32(4)];
+  if (dimensions === 0) return true;
+  if (dimensions !== 1 || nulls !== 0 || view.getInt32(16) !== 1) return false;
+  return bytes.byteLength === 20 + view.getInt32(12) * (4 + elementBytes);
+}
+
 // array_send: int32 dimensions, flags, element type, then length and lower bound of the one
 // dimension; each element is an int32 byte count and big-endian bytes. An empty array has no
 // dimension.

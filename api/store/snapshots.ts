@@ -73,8 +73,8 @@ export async function listSnapshots(
 }
 
 /**
- * Stores a snapshot with its vectors; null when the same inputs were frozen meanwhile. The detail of
- * the audit entry gets `digest` (the snapshot's), `vectors` (digest of the chunk digests) and
+ * Stores a snapshot with its vectors; null when the same inputs were frozen meanwhile. The detail
+ * of the audit entry gets `digest` (the snapshot's), `vectors` (digest of the chunk digests) and
  * `record` (digest of the row): what `GET /v1/audit/verify` compares the stored numbers with.
  */
 export async function insertSnapshot(

@@ -1,13 +1,13 @@
-// What the vectors of a chunk are, as bytes: the digest that every chunk keeps of itself, and the one
-// over all chunks that the audit entry of the snapshot keeps. A reader needs no other file for it.
+// What the vectors of a chunk are, as bytes: the digest that every chunk keeps of itself, and the
+// one over all chunks that the audit entry of the snapshot keeps.
 
 import type { SnapshotVectors } from './snapshots.ts';
 
 const names = ['ordinals', 'targetUnits', 'drawUnits', 'lossFactors', 'scores'] as const;
 
 /**
- * SHA-256 of a chunk's five vectors, `sha256:<hex>`. The bytes are, for ordinals, target units, draw
- * units, loss factors and scores in this order: the number of elements as an unsigned 32-bit
+ * SHA-256 of a chunk's five vectors, `sha256:<hex>`. The bytes are, for ordinals, target units,
+ * draw units, loss factors and scores in this order: the number of elements as an unsigned 32-bit
  * integer, then the elements; ordinals as signed 32-bit integers, all others as IEEE-754 float64
  * (units are whole numbers up to 2^52, so a float64 holds them exactly). All little-endian.
  */

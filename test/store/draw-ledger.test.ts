@@ -92,7 +92,7 @@ test('rows from before there were hashes are chained as they lie', async () => {
   await orm.execute(sql`update draw_ledger set hash = null where job_id = ${id}`);
   await orm.execute(sql`alter table draw_ledger enable trigger user`);
   const before = await chainOf(id);
-  expect(await ledgerHead(orm, id)).toEqual({ rows: 2, hash: before[1] });
+  expect(await ledgerHead(orm, id)).toEqual({ rows: 2, hash: before[1], older: 2 });
   const ledger = [await ledgerRange(jobs, { epoch: 1 })];
   expect((await jobs.trainer(id).report({ sequence: 9, ledger })).status).toBe(200);
   const stored = await listLedger(orm, id);
