@@ -52,6 +52,7 @@ export function tokenRoutes() {
         request: { params: z.object({ id: z.string() }) },
         responses: { 200: json(tokenSchema, 'Revoked'), ...problems },
       }),
-      async (c) => c.json(await revokeToken(c.get('deps'), c.get('actor'), c.req.valid('param').id), 200),
+      async (c) =>
+        c.json(await revokeToken(c.get('deps'), c.get('actor'), c.req.valid('param').id), 200),
     );
 }

@@ -133,7 +133,7 @@ describe('draws', () => {
     const counts = await Promise.all([0, 1, 2].map((epoch) => plannedCount(drawn, [epoch])));
     const whole = counts[0] + counts[1] + counts[2];
     // A deployment that has kept no counts yet; one unit of work is one epoch.
-    const deps = { ...api.deps };
+    const deps = { ...api.deps, process: {} };
     const actor = await actorOfToken(deps, api.token);
     const asked = { dataset: 'phantom', caseId: drawn, job: id, work: 1 };
     let count = 0;

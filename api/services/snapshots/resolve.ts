@@ -76,7 +76,22 @@ export async function resolveFold(
       { errors: result.faults },
     );
   }
-  const ordinalOf = new Map(table.ids.map((id, k) => [id, table.ordinals[k]]));
-  const ordinals = Int32Array.from(result.ids, (id) => ordinalOf.get(id) as number);
-  return { table, resolved: result, ordinals, datasetVersionDigest: row.digest as string };
+  return {
+    table,
+    resolved: result,
+    ordinals: ordinalsOf(result.ids, table),
+    datasetVersionDigest: row.digest as string,
+  };
+}
+
+// Both are in id order, and every case of the snapshot stands in the table: one walk finds all.
+function ordinalsOf(ids: string[], table: LoadedTable): Int32Array {
+  const ordinals = new Int32Array(ids.length);
+  for (let k = 0, place = 0; k < ids.length; k++, place++) {
+    while (table.ids[place] !== ids[k]) {
+      if (++place === table.ids.length) throw new RangeError(`case ${ids[k]} is not in id order`);
+    }
+    ordinals[k] = table.ordinals[place];
+  }
+  return ordinals;
 }
