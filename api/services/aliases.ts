@@ -87,6 +87,7 @@ async function storeMove(
           protected: row.protected,
           approvals,
         },
+        at: row.createdAt,
       }),
   );
 }

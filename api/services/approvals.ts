@@ -64,6 +64,7 @@ export async function approveSnapshot(
     subject: `snapshot/${digest}`,
     reason,
     detail: { approval: row.id, meaning },
+    at: row.createdAt,
   });
   await insertApproval(deps.database.orm, row, entry);
   return approvalView({ approval: row, revocation: null });
@@ -110,6 +111,7 @@ export async function revokeApproval(
     subject: `snapshot/${digest}`,
     reason,
     detail: { approval: id, meaning, approvedBy },
+    at: row.createdAt,
   });
   const revoked = await insertRevocation(deps.database.orm, row, entry);
   const now = approvalView((await find()) as ApprovalWithRevocation);

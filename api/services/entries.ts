@@ -11,11 +11,13 @@ export function entryOf(
     subject: string;
     reason?: string | null;
     detail?: Record<string, unknown>;
+    /** Where a row keeps the time too, so that both say the same. */
+    at?: Date;
   },
 ): AuditEntry {
   return {
     workspaceId: actor.workspaceId,
-    at: deps.now(),
+    at: change.at ?? deps.now(),
     actor: actor.name,
     action: change.action,
     subject: change.subject,

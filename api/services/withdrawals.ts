@@ -60,6 +60,7 @@ export async function withdrawCase(
     subject: `case/${datasetId}/${caseId}`,
     reason,
     detail: { dataset: dataset.name, caseId },
+    at: row.createdAt,
   });
   const jobs = await insertWithdrawal(deps.database.orm, row, entry);
   if (jobs === null) throw await withdrawnAlready(deps, row);

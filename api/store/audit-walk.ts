@@ -11,19 +11,34 @@ import type { SnapshotVectors } from './snapshots.ts';
 
 const walkedRows = 500;
 
+/** Pages of rows until one is not full; `fetch` is given the last row seen. */
+export async function* pagesOf<Row>(
+  fetch: (after: Row | undefined, limit: number) => Promise<Row[]>,
+): AsyncGenerator<Row[]> {
+  for (let after: Row | undefined; ; ) {
+    const found = await fetch(after, walkedRows);
+    if (found.length > 0) yield found;
+    if (found.length < walkedRows) return;
+    after = found[found.length - 1];
+  }
+}
+
 /** Every entry of a workspace in order of its sequence. */
 export async function* walkAudit(orm: Orm, workspaceId: string): AsyncGenerator<AuditRow> {
-  for (let after = Number.MIN_SAFE_INTEGER; ; ) {
-    const found = await orm
+  const pages = pagesOf<AuditRow>((last, limit) =>
+    orm
       .select()
       .from(auditEntries)
-      .where(and(eq(auditEntries.workspaceId, workspaceId), gt(auditEntries.sequence, after)))
+      .where(
+        and(
+          eq(auditEntries.workspaceId, workspaceId),
+          gt(auditEntries.sequence, last?.sequence ?? Number.MIN_SAFE_INTEGER),
+        ),
+      )
       .orderBy(asc(auditEntries.sequence))
-      .limit(walkedRows);
-    yield* found;
-    if (found.length < walkedRows) return;
-    after = found[found.length - 1].sequence;
-  }
+      .limit(limit),
+  );
+  for await (const page of pages) yield* page;
 }
 
 /** Entries of some actions about some subjects, oldest first. */
@@ -48,36 +63,27 @@ export async function listEntriesAbout(
 export type SnapshotName = { id: string; digest: string };
 
 /** Pages of the snapshots of a workspace, in id order: their names alone, for rows may be large. */
-export async function* walkSnapshotNames(
-  orm: Orm,
-  workspaceId: string,
-): AsyncGenerator<SnapshotName[]> {
-  for (let after = ''; ; ) {
-    const found = await orm
+export function walkSnapshotNames(orm: Orm, workspaceId: string): AsyncGenerator<SnapshotName[]> {
+  return pagesOf((last, limit) =>
+    orm
       .select({ id: snapshots.id, digest: snapshots.digest })
       .from(snapshots)
-      .where(and(eq(snapshots.workspaceId, workspaceId), gt(snapshots.id, after)))
+      .where(and(eq(snapshots.workspaceId, workspaceId), gt(snapshots.id, last?.id ?? '')))
       .orderBy(asc(snapshots.id))
-      .limit(walkedRows);
-    if (found.length > 0) yield found;
-    if (found.length < walkedRows) return;
-    after = found[found.length - 1].id;
-  }
+      .limit(limit),
+  );
 }
 
 /** Pages of the ids of a workspace's jobs, in id order. */
-export async function* walkJobIds(orm: Orm, workspaceId: string): AsyncGenerator<string[]> {
-  for (let after = ''; ; ) {
-    const found = await orm
+export function walkJobIds(orm: Orm, workspaceId: string): AsyncGenerator<{ id: string }[]> {
+  return pagesOf((last, limit) =>
+    orm
       .select({ id: jobs.id })
       .from(jobs)
-      .where(and(eq(jobs.workspaceId, workspaceId), gt(jobs.id, after)))
+      .where(and(eq(jobs.workspaceId, workspaceId), gt(jobs.id, last?.id ?? '')))
       .orderBy(asc(jobs.id))
-      .limit(walkedRows);
-    if (found.length > 0) yield found.map(({ id }) => id);
-    if (found.length < walkedRows) return;
-    after = found[found.length - 1].id;
-  }
+      .limit(limit),
+  );
 }
 
 /** A chunk as it lies; `vectors` is null where an array is not a plain list of numbers. */

@@ -75,8 +75,8 @@ export async function checkJobs(
   findings: Findings,
 ): Promise<number> {
   let rows = 0;
-  for await (const ids of walkJobIds(deps.database.orm, workspaceId)) {
-    for (const id of ids) {
+  for await (const page of walkJobIds(deps.database.orm, workspaceId)) {
+    for (const { id } of page) {
       const { faults, count } = await checkedJob(deps, { workspaceId, id });
       rows += count;
       for (const fault of faults) findings.add({ ...fault, subject: `job/${id}` });

@@ -4,6 +4,7 @@
 import type { Actor, Deps } from '../../deps.ts';
 import { walkAudit } from '../../store/audit-walk.ts';
 import { chainCheck } from './chain.ts';
+import { checkDecision, checkUnknownDecisions } from './decisions.ts';
 import { type Finding, factsOf, newFindings } from './findings.ts';
 import { checkJobs, checkLaunched } from './jobs.ts';
 import { checkFrozen, checkUnknownSnapshots } from './snapshots.ts';
@@ -40,10 +41,12 @@ export async function verifyAudit(
     const about = { entry, workspaceId };
     if (row.action === 'snapshot.frozen') counts.chunks += await checkFrozen(deps, about, findings);
     if (row.action === 'job.launched') await checkLaunched(deps, about, findings);
+    await checkDecision(deps, about, findings);
   }
   if (scope === 'all') {
     counts.snapshots = await checkUnknownSnapshots(deps, workspaceId, findings);
     counts.ledgerRows = await checkJobs(deps, workspaceId, findings);
+    await checkUnknownDecisions(deps, workspaceId, findings);
   }
   const [first] = findings.list;
   const shown = first === undefined ? {} : { sequence: first.sequence, detail: first.detail };
