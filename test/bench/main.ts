@@ -9,10 +9,10 @@ const benches = new Map([
 ]);
 
 const [name, ...args] = process.argv.slice(2);
-const bench = benches.get(name);
-if (bench === undefined) {
+const measure = benches.get(name);
+if (measure === undefined) {
   console.error(`which one? ${[...benches.keys()].join(', ')}`);
   process.exitCode = 2;
 } else {
-  await bench(args);
+  await measure(args);
 }
