@@ -1,14 +1,18 @@
 // npm run bench -- NAME [ARGUMENTS]: measurements on demand. Nothing here is a test.
 
 import { scale } from './scale.ts';
-import { weights } from './weights.ts';
+import { plansAndCopies } from './weights.ts';
 
-const benches: Record<string, (args: string[]) => Promise<void>> = { scale, weights };
+const benches = new Map([
+  ['scale', scale],
+  ['weights', plansAndCopies],
+]);
 
 const [name, ...args] = process.argv.slice(2);
-if (benches[name] === undefined) {
-  console.error(`which one? ${Object.keys(benches).join(', ')}`);
+const measure = benches.get(name);
+if (measure === undefined) {
+  console.error(`which one? ${[...benches.keys()].join(', ')}`);
   process.exitCode = 2;
 } else {
-  await benches[name](args);
+  await measure(args);
 }

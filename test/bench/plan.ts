@@ -1,5 +1,5 @@
-// The plan of an epoch of N draws over N cases against the samplers of numpy and torch, which run in
-// a Python process of their own, in turns with ours.
+// The plan of an epoch of N draws over N cases against the samplers of numpy and torch, which run
+// in a Python process of their own, in turns with ours.
 
 import { execFileSync } from 'node:child_process';
 import { fileURLToPath } from 'node:url';

@@ -10,7 +10,7 @@ const flag = (args: string[], name: string): string | undefined => {
   return at < 0 ? undefined : args[at + 1];
 };
 
-export async function weights(args: string[]): Promise<void> {
+export async function plansAndCopies(args: string[]): Promise<void> {
   const only = flag(args, '--only');
   const json = flag(args, '--json');
   const rows: BenchRow[] = [];
