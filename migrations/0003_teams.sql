@@ -49,6 +49,9 @@ create table alias_moves (
 
 -- The withdrawals that a snapshot was frozen under, [{id, reason}], so that it can be recomputed.
 alter table snapshots add column withdrawn jsonb not null default '[]';
+-- SHA-256 over the scores, which the digest of METHOD.md section 5 does not cover. Null in rows
+-- that are older than this column.
+alter table snapshots add column scores_digest text;
 -- Snapshots and jobs that one request made for several folds.
 alter table snapshots add column batch_id text;
 alter table jobs add column batch_id text;

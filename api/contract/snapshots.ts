@@ -93,6 +93,10 @@ export const snapshotSchema = z
   .object({
     id: z.string(),
     digest: digestSchema,
+    scoresDigest: digestSchema.nullable().meta({
+      description:
+        'SHA-256 over the scores as big-endian float64, in digest order; null where older',
+    }),
     dataset: z.string(),
     version: z.int(),
     ruleSet: z.string(),

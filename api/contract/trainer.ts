@@ -86,6 +86,7 @@ export const metricSchema = z.strictObject({
 /** Answer of `GET /v1/trainer/snapshot` with `Accept: application/json`: lines and their header. */
 export const snapshotDocumentSchema = z.looseObject({
   digest: digestSchema,
+  scoresDigest: digestSchema.nullish(),
   header: snapshotHeaderSchema,
   cases: z.array(snapshotCaseSchema).min(1),
 });

@@ -118,6 +118,7 @@ export const snapshots = pgTable('snapshots', {
   diagnostics: jsonb('diagnostics').$type<Diagnostics>().notNull(),
   excluded: jsonb('excluded').$type<ExcludedCase[]>().notNull(),
   withdrawn: jsonb('withdrawn').$type<{ id: string; reason: string }[]>().notNull(),
+  scoresDigest: text('scores_digest'),
   batchId: text('batch_id'),
   reason: text('reason').notNull(),
   createdAt: instant('created_at').notNull(),

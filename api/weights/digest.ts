@@ -104,3 +104,10 @@ export function snapshotDigest({
   }
   return running.digest();
 }
+
+/** SHA-256 over scores as big-endian float64, in digest order: `sha256:<hex>`. */
+export function scoresDigest(scores: Float64Array): string {
+  const bytes = new DataView(new ArrayBuffer(8 * scores.length));
+  for (let k = 0; k < scores.length; k++) bytes.setFloat64(8 * k, scores[k]);
+  return `sha256:${bytesToHex(sha256(new Uint8Array(bytes.buffer)))}`;
+}

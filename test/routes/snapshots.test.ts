@@ -133,6 +133,7 @@ describe('reading', () => {
     ).json();
     expect(json).toEqual({
       digest: frozen.snapshot.digest,
+      scoresDigest: frozen.snapshot.scoresDigest,
       header: frozen.snapshot.header,
       cases: lines,
     });

@@ -1,6 +1,14 @@
 // Files that a command is given or told to write; whatever is wrong with one names it.
 
-import { createWriteStream, openSync, readFileSync, type WriteStream } from 'node:fs';
+import {
+  createReadStream,
+  createWriteStream,
+  openSync,
+  readFileSync,
+  readSync,
+  type WriteStream,
+} from 'node:fs';
+import { createGunzip } from 'node:zlib';
 import { exitCodes, type Failure, failure } from '../client.ts';
 
 const fault = (file: string, what: string, cause: unknown): Failure =>
@@ -37,6 +45,37 @@ export function readJsonLines(file: string): unknown[] {
         throw fault(file, `read, line ${k + 1}`, cause);
       }
     });
+}
+
+/**
+ * The lines of a UTF-8 file, gzipped or not, each with its newline: every byte is in one of them.
+ */
+export async function* rawLines(file: string): AsyncGenerator<string, undefined> {
+  const decoder = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true });
+  let rest = '';
+  try {
+    for await (const bytes of unzipped(file)) {
+      const text = rest + decoder.decode(bytes, { stream: true });
+      const end = text.lastIndexOf('\n') + 1;
+      rest = text.slice(end);
+      yield* text.slice(0, end).match(/[^\n]*\n/g) ?? [];
+    }
+    rest += decoder.decode();
+  } catch (cause) {
+    throw fault(file, 'read', cause);
+  }
+  if (rest !== '') yield rest;
+}
+
+function unzipped(file: string): AsyncIterable<Buffer> {
+  const fd = openSync(file, 'r');
+  const start = Buffer.alloc(2);
+  readSync(fd, start, 0, 2, 0);
+  const bytes = createReadStream(file, { fd, start: 0, highWaterMark: 1 << 20 });
+  if (start[0] !== 0x1f || start[1] !== 0x8b) return bytes;
+  const gunzip = createGunzip();
+  bytes.on('error', (cause) => gunzip.destroy(cause));
+  return bytes.pipe(gunzip);
 }
 
 /** A file to write, opened before any work is done for it. */

@@ -16,6 +16,7 @@ import {
   snapshotFault,
 } from './exports.ts';
 import { type AddCommand, clientOf, type Io, type ServiceOptions, withService } from './io.ts';
+import { verifySnapshotFile } from './snapshot-file.ts';
 import { wholeOf } from './what-if.ts';
 
 export const verify: AddCommand = (program, io) => {
@@ -29,13 +30,14 @@ function addSnapshot(group: Command, io: Io): void {
   group
     .command('snapshot <file>')
     .description('recompute the digest of an exported snapshot')
-    .option('--header <file>', 'FILE holds NDJSON lines; the JSON with digest and header')
+    .option('--header <file>', 'FILE holds lines (.ndjson, .csv, .tsv); the JSON with its digest')
     .option('--json', 'answer JSON on stdout')
-    .action((file: string, { header, json }: { header?: string; json?: boolean }) => {
-      const document = readSnapshotFile(file, header);
-      const fault = snapshotFault(document);
-      const verdict = { ok: fault === null, fault, digest: document.digest };
-      settle(io, verdict, json, `${document.digest} holds: ${document.cases.length} cases`);
+    .action(async (file: string, { header, json }: { header?: string; json?: boolean }) => {
+      const found = await verifySnapshotFile(file, header);
+      const { digest, caseCount, scoresChecked } = found;
+      const scores = scoresChecked ? '' : '; its scores are not checked';
+      const text = `${digest} holds: ${caseCount} cases${scores}`;
+      settle(io, { ok: found.fault === null, ...found }, json, text);
     });
 }
 

@@ -9,7 +9,7 @@ import type { DatasetRow } from '../../store/datasets.ts';
 import type { RuleSetRow } from '../../store/rule-sets.ts';
 import { findSnapshotByInput, insertSnapshot, type SnapshotRow } from '../../store/snapshots.ts';
 import { lowEffectiveFault } from '../../weights/diagnostics.ts';
-import { snapshotDigest } from '../../weights/digest.ts';
+import { scoresDigest, snapshotDigest } from '../../weights/digest.ts';
 import { requireDataset } from '../datasets.ts';
 import { entryOf } from '../entries.ts';
 import { requireRuleSet, requireSoundRules } from '../rule-sets.ts';
@@ -128,6 +128,7 @@ function snapshotRow(
     ruleSetId: ruleSet.id,
     parentId: null,
     digest: snapshotDigest({ header, ...fold.resolved }),
+    scoresDigest: scoresDigest(fold.resolved.scores),
     inputDigest: made.inputDigest,
     header,
     diagnostics: fold.resolved.diagnostics,

@@ -47,6 +47,7 @@ export async function snapshotView(deps: Deps, row: SnapshotRow): Promise<Snapsh
   return {
     id: row.id,
     digest: row.digest,
+    scoresDigest: row.scoresDigest,
     dataset: row.header.dataset,
     version: row.version,
     ruleSet: `${ruleSet?.name}@${ruleSet?.version}`,
