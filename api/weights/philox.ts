@@ -19,41 +19,43 @@ function highHalf(a: number, b: number): number {
 
 const rounds = 10;
 
-// Writes the words of one block to `words` from `at`. Key and counter are 32-bit words.
-function writeBlock(
+// Writes the words of blocks with the counters (first + k, c1, c2, c3), k = 0, 1, 2 ..., until
+// `words` is full.
+function writeBlocks(
   words: Uint32Array,
-  at: number,
-  [c0, c1, c2, c3]: readonly number[],
+  [first, c1, c2, c3]: readonly number[],
   [key0, key1]: readonly number[],
 ): void {
-  let x0 = c0 | 0;
-  let x1 = c1 | 0;
-  let x2 = c2 | 0;
-  let x3 = c3 | 0;
-  let k0 = key0 | 0;
-  let k1 = key1 | 0;
-  for (let round = 0; round < rounds; round++) {
-    const high0 = highHalf(multiplier0, x0);
-    const high1 = highHalf(multiplier1, x2);
-    const low0 = Math.imul(multiplier0, x0);
-    const low1 = Math.imul(multiplier1, x2);
-    x0 = high1 ^ x1 ^ k0;
-    x1 = low1;
-    x2 = high0 ^ x3 ^ k1;
-    x3 = low0;
-    k0 = (k0 + weyl0) | 0;
-    k1 = (k1 + weyl1) | 0;
+  for (let at = 0, block = first | 0; at < words.length; at += 4, block++) {
+    let x0 = block | 0;
+    let x1 = c1 | 0;
+    let x2 = c2 | 0;
+    let x3 = c3 | 0;
+    let k0 = key0 | 0;
+    let k1 = key1 | 0;
+    for (let round = 0; round < rounds; round++) {
+      const high0 = highHalf(multiplier0, x0);
+      const high1 = highHalf(multiplier1, x2);
+      const low0 = Math.imul(multiplier0, x0);
+      const low1 = Math.imul(multiplier1, x2);
+      x0 = high1 ^ x1 ^ k0;
+      x1 = low1;
+      x2 = high0 ^ x3 ^ k1;
+      x3 = low0;
+      k0 = (k0 + weyl0) | 0;
+      k1 = (k1 + weyl1) | 0;
+    }
+    words[at] = x0;
+    words[at + 1] = x1;
+    words[at + 2] = x2;
+    words[at + 3] = x3;
   }
-  words[at] = x0;
-  words[at + 1] = x1;
-  words[at + 2] = x2;
-  words[at + 3] = x3;
 }
 
 /** The four words of one block. `counter` has 4, `key` 2 unsigned 32-bit words. */
 export function philoxBlock(counter: readonly number[], key: readonly number[]): number[] {
   const words = new Uint32Array(4);
-  writeBlock(words, 0, counter, key);
+  writeBlocks(words, counter, key);
   return [...words];
 }
 
@@ -71,13 +73,11 @@ const blocksAtOnce = 256;
 /** The stream of words of a key: blocks 0, 1, 2 ..., words x0 to x3 of each. */
 export function philoxWords(key: readonly [number, number]): RandomWords {
   const words = new Uint32Array(4 * blocksAtOnce);
-  const counter = [0, 0, 0, 0];
+  let block = 0;
   let next = words.length;
   const refill = () => {
-    for (let at = 0; at < words.length; at += 4) {
-      writeBlock(words, at, counter, key);
-      counter[0]++;
-    }
+    writeBlocks(words, [block, 0, 0, 0], key);
+    block += blocksAtOnce;
     next = 0;
   };
   const word = () => {

@@ -1,8 +1,6 @@
 // Probabilities as whole units out of 2^52 by largest remainder (METHOD.md section 5). Units are at
 // most 2^52, so doubles hold them exactly.
 
-import { runningSum } from './sums.ts';
-
 export const wholeUnits = 2 ** 52;
 
 /** Below this a floor or a target means nothing: freezing refuses (METHOD.md section 5). */
@@ -54,9 +52,9 @@ function settle(units: Float64Array, remainders: Float64Array, missing: number):
   return given;
 }
 
-/** The sum of units, exact while it is at most 2^53. */
+/** The sum of units: whole numbers from 0, so it is exact while it is at most 2^53. */
 export function unitSum(units: ArrayLike<number>): number {
-  const sum = runningSum();
-  for (let k = 0; k < units.length; k++) sum.add(units[k]);
-  return sum.value();
+  let sum = 0;
+  for (let k = 0; k < units.length; k++) sum += units[k];
+  return sum;
 }
