@@ -5,6 +5,8 @@ import type { LaunchTarget } from './contract/targets.ts';
 import type { Role } from './contract/tokens.ts';
 import type { RandomBytes } from './ids.ts';
 import type { Launcher } from './launchers/launcher.ts';
+import type { Anchor } from './services/audit/head.ts';
+import type { AuditKey } from './services/audit/signing.ts';
 import type { Database } from './store/database.ts';
 
 export type Log = (
@@ -23,6 +25,10 @@ export type Deps = {
   /** The launcher behind a target, made on first use; throws ProblemError where none can be had. */
   launcherOf: (target: LaunchTarget) => Promise<Launcher>;
   publicUrl: string;
+  /** Signs the heads of audit chains; absent: they are not signed. */
+  auditKey?: AuditKey;
+  /** Where the tick writes the heads of audit chains; absent: nowhere. */
+  anchor?: Anchor;
   version: string;
   log: Log;
 };

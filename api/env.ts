@@ -11,6 +11,9 @@ export type Settings = {
   adminToken: string | undefined;
   targets: LaunchTarget[];
   publicUrl: string | undefined;
+  /** PKCS8, as PEM or base64. */
+  auditSigningKey: string | undefined;
+  auditAnchor: string | undefined;
 };
 
 /** Reads the environment. `readFile` is passed in, so that this file stays free of node. */
@@ -30,6 +33,8 @@ export function readEnvironment(
     adminToken: env.CW_ADMIN_TOKEN || undefined,
     targets: readTargets(env.CW_TARGETS, readFile),
     publicUrl: env.CW_PUBLIC_URL,
+    auditSigningKey: signingKey(env.CW_AUDIT_SIGNING_KEY, readFile),
+    auditAnchor: env.CW_AUDIT_ANCHOR || undefined,
   };
 }
 
@@ -40,6 +45,23 @@ function ownerUrl(env: Record<string, string | undefined>): string | undefined {
   const user = (text: string) => decodeURIComponent(new URL(text).username);
   if (user(url) !== user(env.DATABASE_URL)) return url;
   throw new Error('DATABASE_URL and DATABASE_OWNER_URL must name two different roles');
+}
+
+// The key itself, or file:PATH.
+function signingKey(
+  text: string | undefined,
+  readFile: (path: string) => string,
+): string | undefined {
+  if (!text?.startsWith('file:')) return text || undefined;
+  const path = text.slice('file:'.length);
+  try {
+    return readFile(path);
+  } catch (cause) {
+    const why = (cause as Error).message;
+    throw new Error(`the file ${path} named by CW_AUDIT_SIGNING_KEY cannot be read: ${why}`, {
+      cause,
+    });
+  }
 }
 
 /** CW_TARGETS: JSON, or the path of a JSON file; absent means one local target. */

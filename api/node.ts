@@ -3,14 +3,18 @@
 
 import { randomBytes } from 'node:crypto';
 import { existsSync, mkdirSync, readdirSync, readFileSync } from 'node:fs';
+import { open } from 'node:fs/promises';
 import type { AddressInfo } from 'node:net';
 import { join, resolve } from 'node:path';
 import { serve } from '@hono/node-server';
+import { readAnchor } from './anchors.ts';
 import { createApp } from './app.ts';
 import type { Deps, Log } from './deps.ts';
 import { readEnvironment, type Settings } from './env.ts';
 import { launcherRegistry } from './launchers/registry.ts';
 import { bootstrapAdmin } from './services/access.ts';
+import { anchorHeads } from './services/audit/head.ts';
+import { auditKeyOf } from './services/audit/signing.ts';
 import { reconcileJobs } from './services/jobs/reconcile.ts';
 import type { Database } from './store/database.ts';
 import { applyMigrations, type Migration } from './store/migrations.ts';
@@ -20,6 +24,8 @@ import { grantService, ownsTables } from './store/service-role.ts';
 
 const root = resolve(import.meta.dirname, '..');
 const tickMs = 1_000;
+// On its own, so that a place that does not answer holds up no job.
+const anchorMs = 10_000;
 
 const log: Log = (level, message, fields = {}) => {
   const { cause, ...rest } = fields;
@@ -61,16 +67,19 @@ async function migrate(database: Database, settings: Settings): Promise<string[]
   }
 }
 
-// One tick at a time, the next one a second after the last has ended.
-function startTicking(deps: Deps): () => Promise<void> {
+// One tick at a time, the next one that long after the last has ended.
+function startTicking(
+  work: () => Promise<void>,
+  { everyMs, failed }: { everyMs: number; failed: string },
+): () => Promise<void> {
   let stopped = false;
   let running = Promise.resolve();
   let timer: NodeJS.Timeout | undefined;
   const tick = () => {
-    running = reconcileJobs(deps)
-      .catch((cause: unknown) => log('error', 'the reconciliation tick failed', { cause }))
+    running = work()
+      .catch((cause: unknown) => log('error', failed, { cause }))
       .then(() => {
-        if (!stopped) timer = setTimeout(tick, tickMs);
+        if (!stopped) timer = setTimeout(tick, everyMs);
       });
   };
   tick();
@@ -81,8 +90,37 @@ function startTicking(deps: Deps): () => Promise<void> {
   };
 }
 
+function startTicks(deps: Deps): () => Promise<void> {
+  const stops = [
+    startTicking(() => reconcileJobs(deps), {
+      everyMs: tickMs,
+      failed: 'the reconciliation tick failed',
+    }),
+    startTicking(() => anchorHeads(deps), {
+      everyMs: anchorMs,
+      failed: 'the heads of the audit chains could not be read',
+    }),
+  ];
+  return async () => {
+    await Promise.all(stops.map((stop) => stop()));
+  };
+}
+
+/** Appends a line and waits until the disk has it. */
+async function appendLine(path: string, line: string): Promise<void> {
+  const file = await open(path, 'a');
+  try {
+    await file.appendFile(line);
+    await file.sync();
+  } finally {
+    await file.close();
+  }
+}
+
 async function main(): Promise<void> {
   const settings = readEnvironment(process.env, (path) => readFileSync(path, 'utf8'));
+  const auditKey = await auditKeyOf(settings.auditSigningKey);
+  const anchor = readAnchor(settings.auditAnchor, { appendLine });
   const database = await openDatabase(settings);
   const applied = await migrate(database, settings);
   if (applied.length > 0) log('info', 'migrations applied', { applied });
@@ -95,6 +133,8 @@ async function main(): Promise<void> {
     targets: settings.targets,
     launcherOf: launcherRegistry({ stateDir: resolve(settings.dataDir, 'launches') }),
     publicUrl: settings.publicUrl ?? `http://127.0.0.1:${settings.port}`,
+    auditKey,
+    anchor,
     version,
     log,
   };
@@ -110,7 +150,7 @@ async function main(): Promise<void> {
     const { port } = server.address() as AddressInfo;
     if (settings.publicUrl === undefined) deps.publicUrl = `http://127.0.0.1:${port}`;
     process.stdout.write(`listening on http://127.0.0.1:${port}\n`);
-    const stopTicking = startTicking(deps);
+    const stopTicking = startTicks(deps);
     let stopping = false;
     const stop = async () => {
       // Under npm one Ctrl-C arrives twice; the second must not cut the first short.

@@ -2,11 +2,14 @@
 // a socket of one request may not be used by another there. Launching from workerd goes through
 // engines that answer over HTTP; a local child process is a Node launcher.
 
+import { readAnchor } from './anchors.ts';
 import { createApp } from './app.ts';
 import type { Deps, Log } from './deps.ts';
 import { readTargets } from './env.ts';
 import { ProblemError } from './errors.ts';
 import { bootstrapAdmin } from './services/access.ts';
+import { anchorHeads } from './services/audit/head.ts';
+import { auditKeyOf } from './services/audit/signing.ts';
 import { reconcileJobs } from './services/jobs/reconcile.ts';
 import type { Database } from './store/database.ts';
 import { openNeon } from './store/open-neon.ts';
@@ -17,6 +20,8 @@ type Bindings = {
   CW_TARGETS?: string;
   CW_PUBLIC_URL?: string;
   CW_VERSION?: string;
+  CW_AUDIT_SIGNING_KEY?: string;
+  CW_AUDIT_ANCHOR?: string;
 };
 
 type Context = { waitUntil: (work: Promise<unknown>) => void };
@@ -26,7 +31,7 @@ const log: Log = (level, message, fields = {}) => {
   console.log(JSON.stringify({ level, message, ...fields, cause }));
 };
 
-function requestDeps(env: Bindings, database: Database): Deps {
+async function requestDeps(env: Bindings, database: Database): Promise<Deps> {
   return {
     process: {},
     database,
@@ -42,6 +47,8 @@ function requestDeps(env: Bindings, database: Database): Deps {
       );
     },
     publicUrl: env.CW_PUBLIC_URL ?? '',
+    auditKey: await auditKeyOf(env.CW_AUDIT_SIGNING_KEY),
+    anchor: readAnchor(env.CW_AUDIT_ANCHOR),
     version: env.CW_VERSION ?? 'unknown',
     log,
   };
@@ -69,15 +76,17 @@ function closedAfter(response: Response, close: () => void): Response {
 export default {
   async fetch(request: Request, env: Bindings, context: Context): Promise<Response> {
     const database = openDatabase(env);
-    const deps = requestDeps(env, database);
+    const deps = await requestDeps(env, database);
     const response = await createApp(deps).fetch(request, env);
     return closedAfter(response, () => context.waitUntil(database.close()));
   },
 
   async scheduled(_event: unknown, env: Bindings, context: Context): Promise<void> {
     const database = openDatabase(env);
-    const deps = requestDeps(env, database);
-    const tick = bootstrapAdmin(deps, env.CW_ADMIN_TOKEN).then(() => reconcileJobs(deps));
+    const deps = await requestDeps(env, database);
+    const tick = bootstrapAdmin(deps, env.CW_ADMIN_TOKEN).then(() =>
+      Promise.all([reconcileJobs(deps), anchorHeads(deps)]),
+    );
     context.waitUntil(tick.finally(() => database.close()));
     await tick;
   },

@@ -61,3 +61,31 @@ export const auditVerdictSchema = z
     detail: z.string().optional(),
   })
   .meta({ id: 'AuditVerdict' });
+
+const signatureSchema = z.object({
+  algorithm: z.literal('Ed25519'),
+  publicKey: z.string().describe('base64 of the key as SubjectPublicKeyInfo (DER)'),
+  keyId: z.string(),
+  value: z.string().describe('base64; over the canonical JSON of workspace, sequence, hash, at'),
+});
+
+export const auditKeySchema = signatureSchema.omit({ value: true }).meta({ id: 'AuditKey' });
+
+const anchoredSchema = z.object({
+  sequence: z.int(),
+  hash: z.string(),
+  at: z.string(),
+  target: z.string(),
+});
+
+/** The newest entry; `signature` where the deployment has a key. */
+export const auditHeadSchema = z
+  .object({
+    workspace: z.string(),
+    sequence: z.int(),
+    hash: z.string(),
+    at: z.string().nullable().describe('null for a chain without entries'),
+    signature: signatureSchema.optional(),
+    lastAnchored: anchoredSchema.nullable(),
+  })
+  .meta({ id: 'AuditHead' });

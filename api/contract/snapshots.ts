@@ -2,7 +2,14 @@
 
 import { z } from 'zod';
 import { ruleDocumentSchema } from './rule-sets.ts';
-import { digestSchema, foldSchema, largestInteger, reasonSchema } from './shared.ts';
+import {
+  digestSchema,
+  type Fold,
+  foldSchema,
+  largestInteger,
+  listQuerySchema,
+  reasonSchema,
+} from './shared.ts';
 
 export const snapshotHeaderSchema = z
   .object({
@@ -81,13 +88,28 @@ export const freezeSchema = z
   .strictObject({
     version: z.int().min(1).max(largestInteger),
     split: z.string(),
-    fold: foldSchema,
+    fold: foldSchema.optional(),
+    /** Several folds at once, all or none. */
+    folds: z
+      .array(foldSchema)
+      .min(1)
+      .max(100)
+      .refine((folds) => new Set(folds).size === folds.length, { error: 'names a fold twice' })
+      .optional(),
     ruleSet: z.string(),
     reason: reasonSchema,
     acceptLowEffective: z.boolean().optional(),
   })
+  .refine((body) => (body.fold === undefined) !== (body.folds === undefined), {
+    path: ['fold'],
+    error: 'give either fold (one) or folds (a list)',
+  })
   .meta({ id: 'FreezeSnapshot' });
-export type Freeze = z.infer<typeof freezeSchema>;
+type FreezeRequest = z.infer<typeof freezeSchema>;
+/** What a snapshot of one fold is frozen from. */
+export type Freeze = Omit<FreezeRequest, 'fold' | 'folds'> & { fold: Fold };
+/** The same for several folds. */
+export type FreezeFolds = Omit<FreezeRequest, 'fold' | 'folds'> & { folds: Fold[] };
 
 export const snapshotSchema = z
   .object({
@@ -107,9 +129,22 @@ export const snapshotSchema = z
     createdBy: z.string(),
     reason: z.string(),
     parent: z.string().nullable(),
+    /** Shared by the snapshots that one request made for several folds. */
+    batch: z.string().nullable(),
   })
   .meta({ id: 'Snapshot' });
 export type Snapshot = z.infer<typeof snapshotSchema>;
+
+export const snapshotBatchSchema = z
+  .object({
+    /** Null where nothing was new and the snapshots were not made together. */
+    batch: z.string().nullable(),
+    items: z.array(snapshotSchema),
+  })
+  .meta({ id: 'SnapshotBatch' });
+export type SnapshotBatch = z.infer<typeof snapshotBatchSchema>;
+
+export const snapshotQuerySchema = listQuerySchema.extend({ batch: z.string().optional() });
 
 /** One case of a snapshot as streamed: units out of 2^52 as decimal strings. */
 export const snapshotCaseSchema = z

@@ -1,10 +1,15 @@
 // What proves that the chain is whole: the check, and the head to keep elsewhere.
 
-import { createRoute, z } from '@hono/zod-openapi';
-import { auditVerdictSchema, auditVerifyQuerySchema } from '../contract/audit.ts';
+import { createRoute } from '@hono/zod-openapi';
+import {
+  auditHeadSchema,
+  auditKeySchema,
+  auditVerdictSchema,
+  auditVerifyQuerySchema,
+} from '../contract/audit.ts';
 import { json, problems } from '../http/responses.ts';
 import { router } from '../http/router.ts';
-import { auditHead } from '../services/audit/read.ts';
+import { auditHead, auditPublicKey } from '../services/audit/head.ts';
 import { verifyAudit } from '../services/audit/verify.ts';
 
 const tags = ['audit'];
@@ -30,10 +35,20 @@ export function auditCheckRoutes() {
         tags,
         summary: 'The newest entry: keep it elsewhere to prove later that nothing was cut off',
         responses: {
-          200: json(z.object({ sequence: z.int(), hash: z.string() }), 'The head'),
+          200: json(auditHeadSchema, 'The head'),
           ...problems,
         },
       }),
       async (c) => c.json(await auditHead(c.get('deps'), c.get('actor')), 200),
+    )
+    .openapi(
+      createRoute({
+        method: 'get',
+        path: '/v1/audit/key',
+        tags,
+        summary: 'The public key that heads are signed with: keep it elsewhere too',
+        responses: { 200: json(auditKeySchema, 'The key'), ...problems },
+      }),
+      async (c) => c.json(auditPublicKey(c.get('deps')), 200),
     );
 }

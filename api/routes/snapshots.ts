@@ -1,12 +1,14 @@
 // What-if, freezing, and reading snapshots in three formats.
 
 import { createRoute, z } from '@hono/zod-openapi';
-import { listQuerySchema, listSchema } from '../contract/shared.ts';
+import { type Fold, listSchema } from '../contract/shared.ts';
 import {
   drawsQuerySchema,
   explanationSchema,
   freezeSchema,
+  snapshotBatchSchema,
   snapshotCaseSchema,
+  snapshotQuerySchema,
   snapshotSchema,
   whatIfAnswerSchema,
   whatIfSchema,
@@ -18,7 +20,7 @@ import { router } from '../http/router.ts';
 import { ndjson } from '../http/streams.ts';
 import { replayDraws } from '../services/snapshots/draws.ts';
 import { explainSnapshotCase } from '../services/snapshots/explain.ts';
-import { freezeSnapshot, whatIf } from '../services/snapshots/freeze.ts';
+import { freezeFolds, freezeSnapshot, whatIf } from '../services/snapshots/freeze.ts';
 import { getSnapshot, pageOfSnapshots, snapshotChunks } from '../services/snapshots/read.ts';
 import { datasetParam } from './datasets.ts';
 import { snapshotAnswer, snapshotFormats } from './snapshot-formats.ts';
@@ -57,17 +59,24 @@ function makingRoutes(routes: ReturnType<typeof router>): void {
       method: 'post',
       path: '/v1/datasets/{dataset}/snapshots',
       tags,
-      summary: 'Freeze a snapshot; the same inputs give the same snapshot',
+      summary:
+        'Freeze a snapshot, or several folds at once; the same inputs give the same snapshot',
       request: { params: datasetParam, body: jsonBody(freezeSchema) },
       responses: {
-        201: json(snapshotSchema, 'Frozen now'),
-        200: json(snapshotSchema, 'These inputs were frozen before'),
+        201: json(z.union([snapshotSchema, snapshotBatchSchema]), 'Frozen now; a list for folds'),
+        200: json(z.union([snapshotSchema, snapshotBatchSchema]), 'Frozen before'),
         ...problems,
       },
     }),
     async (c) => {
-      const input = { ...c.req.valid('param'), ...c.req.valid('json') };
-      const { snapshot, created } = await freezeSnapshot(c.get('deps'), c.get('actor'), input);
+      const { fold, folds, ...body } = { ...c.req.valid('param'), ...c.req.valid('json') };
+      if (folds !== undefined) {
+        const several = { ...body, folds };
+        const { created, ...batch } = await freezeFolds(c.get('deps'), c.get('actor'), several);
+        return created ? c.json(batch, 201) : c.json(batch, 200);
+      }
+      const one = { ...body, fold: fold as Fold }; // the schema asks for one of the two
+      const { snapshot, created } = await freezeSnapshot(c.get('deps'), c.get('actor'), one);
       return created ? c.json(snapshot, 201) : c.json(snapshot, 200);
     },
   );
@@ -79,13 +88,14 @@ function readingRoutes(routes: ReturnType<typeof router>): void {
       method: 'get',
       path: '/v1/datasets/{dataset}/snapshots',
       tags,
-      summary: 'List the snapshots of a dataset',
-      request: { params: datasetParam, query: listQuerySchema },
+      summary: 'List the snapshots of a dataset, or those of one batch',
+      request: { params: datasetParam, query: snapshotQuerySchema },
       responses: { 200: json(listSchema(snapshotSchema), 'A page'), ...problems },
     }),
     async (c) => {
-      const { limit, cursor } = c.req.valid('query');
-      const query = { ...c.req.valid('param'), after: decodeCursor(cursor), limit: limit + 1 };
+      const { limit, cursor, batch } = c.req.valid('query');
+      const after = decodeCursor(cursor);
+      const query = { ...c.req.valid('param'), batch, after, limit: limit + 1 };
       const items = await pageOfSnapshots(c.get('deps'), c.get('actor'), query);
       return c.json(page(items, { limit, keyOf: (item) => item.id, show: (i) => i }), 200);
     },

@@ -1,5 +1,5 @@
-// The tables of migrations/0001_core.sql as drizzle sees them. The SQL is the truth: a test
-// compares the two, so a column added there and forgotten here fails.
+// The tables of migrations/0001_core.sql and 0005_audit_anchors.sql as drizzle sees them.
+// The SQL is the truth: a test compares the two, so a column added there and forgotten here fails.
 
 import {
   bigint,
@@ -156,4 +156,12 @@ export const auditEntries = pgTable('audit_entries', {
   text: text('text').notNull(),
   previousHash: text('previous_hash').notNull(),
   hash: text('hash').notNull(),
+});
+
+export const auditAnchors = pgTable('audit_anchors', {
+  workspaceId: text('workspace_id').notNull(),
+  at: instant('at').notNull(),
+  sequence: bigint('sequence', { mode: 'number' }).notNull(),
+  hash: text('hash').notNull(),
+  target: text('target').notNull(),
 });

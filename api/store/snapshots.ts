@@ -62,39 +62,63 @@ export async function findSnapshotByInput(
 
 export async function listSnapshots(
   orm: Orm,
-  { datasetId, after, limit }: { datasetId: string; after?: string; limit: number },
+  key: { datasetId: string; batchId?: string; after?: string; limit: number },
 ): Promise<SnapshotRow[]> {
   return await orm
     .select()
     .from(snapshots)
-    .where(and(eq(snapshots.datasetId, datasetId), gt(snapshots.id, after ?? '')))
+    .where(
+      and(
+        eq(snapshots.datasetId, key.datasetId),
+        key.batchId === undefined ? undefined : eq(snapshots.batchId, key.batchId),
+        gt(snapshots.id, key.after ?? ''),
+      ),
+    )
     .orderBy(asc(snapshots.id))
-    .limit(limit);
+    .limit(key.limit);
 }
 
+/** What a snapshot is stored from: its row, and its cases in digest order. */
+export type MadeSnapshot = { row: SnapshotRow; ids: string[]; vectors: SnapshotVectors };
+
 /**
- * Stores a snapshot with its vectors; null when the same inputs were frozen meanwhile. The detail
- * of the audit entry gets `digest` (the snapshot's), `vectors` (digest of the chunk digests) and
- * `record` (digest of the row): what `GET /v1/audit/verify` compares the stored numbers with.
+ * Stores snapshots with their vectors, all or none, each with its audit entry; null in the place of
+ * one whose inputs were frozen meanwhile. The detail of an audit entry gets `digest` (the
+ * snapshot's), `vectors` (digest of the chunk digests) and `record` (digest of the row): what
+ * `GET /v1/audit/verify` compares the stored numbers with.
  */
-export async function insertSnapshot(
+export async function insertSnapshots(
   orm: Orm,
-  { row, ids, vectors }: { row: SnapshotRow; ids: string[]; vectors: SnapshotVectors },
-  audit: AuditEntry,
-): Promise<SnapshotRow | null> {
+  made: MadeSnapshot[],
+  audits: AuditEntry[],
+): Promise<(SnapshotRow | null)[]> {
   return await orm.transaction(async (tx) => {
-    const [added] = await tx.insert(snapshots).values(row).onConflictDoNothing().returning();
-    if (added === undefined) return null;
-    const digests = await insertChunks(tx, { snapshotId: row.id, ids, vectors });
-    const kept = {
-      digest: row.digest,
-      vectors: await digestOfChunks(digests),
-      record: await sha256Text(recordText(row)),
-    };
-    await appendAudit(tx, { ...audit, detail: { ...audit.detail, ...kept } });
-    await refuseWithdrawnMeanwhile(tx, row);
-    return added;
+    const stored = new Map<string, { row: SnapshotRow; kept: Record<string, string> }>();
+    // In one order, and before the lock of the chain: requests for the same folds wait in a line.
+    for (const one of made.toSorted((a, b) => (a.row.inputDigest < b.row.inputDigest ? -1 : 1))) {
+      const added = await insertSnapshot(tx, one);
+      if (added !== null) stored.set(one.row.id, added);
+    }
+    for (const [k, { row }] of made.entries()) {
+      const added = stored.get(row.id);
+      if (added === undefined) continue;
+      await appendAudit(tx, { ...audits[k], detail: { ...audits[k].detail, ...added.kept } });
+      await refuseWithdrawnMeanwhile(tx, row);
+    }
+    return made.map(({ row }) => stored.get(row.id)?.row ?? null);
   });
+}
+
+async function insertSnapshot(tx: Orm, { row, ids, vectors }: MadeSnapshot) {
+  const [added] = await tx.insert(snapshots).values(row).onConflictDoNothing().returning();
+  if (added === undefined) return null;
+  const digests = await insertChunks(tx, { snapshotId: row.id, ids, vectors });
+  const kept = {
+    digest: row.digest,
+    vectors: await digestOfChunks(digests),
+    record: await sha256Text(recordText(row)),
+  };
+  return { row: added, kept };
 }
 
 /** Stores vectors chunk by chunk, each with its digest; answers the digests in order. */
@@ -132,10 +156,10 @@ async function insertChunks(
  */
 export function recordText(row: SnapshotRow): string {
   const { id, workspaceId, datasetId, version, split, fold, ruleSetId, parentId } = row;
-  const { digest, inputDigest, header, diagnostics, excluded, withdrawn, batchId } = row;
-  const { reason, createdAt, createdBy } = row;
+  const { digest, scoresDigest, inputDigest, header, diagnostics } = row;
+  const { excluded, withdrawn, batchId, reason, createdAt, createdBy } = row;
   const inputs = { datasetId, version, split, fold, ruleSetId, parentId, inputDigest };
-  const found = { digest, header, diagnostics, excluded, withdrawn, batchId };
+  const found = { digest, scoresDigest, header, diagnostics, excluded, withdrawn, batchId };
   return canonicalText({ id, workspaceId, ...inputs, ...found, reason, createdAt, createdBy });
 }
 
@@ -146,7 +170,7 @@ async function refuseWithdrawnMeanwhile(tx: Orm, row: SnapshotRow): Promise<void
   if (now.length === row.withdrawn.length) return;
   throw new ProblemError(
     'conflict',
-    'A case of this fold was withdrawn while the snapshot was made; nothing was stored. Freeze again.',
+    `A case of fold ${row.fold} was withdrawn while the snapshot was made; nothing was stored. Freeze again.`,
   );
 }
 

@@ -105,9 +105,9 @@ export function snapshotDigest({
   return running.digest();
 }
 
-/** SHA-256 over scores as big-endian float64, in digest order: `sha256:<hex>`. */
+/** SHA-256 over scores as big-endian float64, in digest order, -0 as 0: `sha256:<hex>`. */
 export function scoresDigest(scores: Float64Array): string {
   const bytes = new DataView(new ArrayBuffer(8 * scores.length));
-  for (let k = 0; k < scores.length; k++) bytes.setFloat64(8 * k, scores[k]);
+  for (let k = 0; k < scores.length; k++) bytes.setFloat64(8 * k, scores[k] + 0);
   return `sha256:${bytesToHex(sha256(new Uint8Array(bytes.buffer)))}`;
 }

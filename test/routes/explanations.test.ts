@@ -73,7 +73,7 @@ describe('the entry', () => {
     const asked = await Promise.all([explain(cases[0]), explain(cases[0]), explain(cases[0])]);
     expect(asked.map(({ status }) => status)).toEqual([500, 500, 500]);
     expect(await entries()).toHaveLength(1);
-    expect(await must(api, 200, 'GET', '/v1/audit/verify')).toMatchObject({ ok: true });
+    expect(await must(api, 200, 'GET', '/v1/audit/verify?scope=chain')).toMatchObject({ ok: true });
   });
 
   test('is another one for another case or another number', async () => {

@@ -48,7 +48,7 @@ async function rowsOf(table: string): Promise<Record<string, unknown>[]> {
   return await rows(history.database.orm, sql.raw(`select ctid::text, * from ${table} order by 1`));
 }
 
-/** Alters, checks, takes back; null where the alteration itself is impossible (a key that is taken). */
+/** Alters, checks, takes back; null where the alteration is impossible: a key that is taken. */
 async function verdictAfter(statement: SQL): Promise<Verdict | null> {
   try {
     return await history.altered(statement, verify);

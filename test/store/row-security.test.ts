@@ -12,6 +12,7 @@ const history = [
   'alias_moves',
   'approval_revocations',
   'approvals',
+  'audit_anchors',
   'audit_entries',
   'draw_ledger',
   'job_events',
@@ -178,4 +179,6 @@ async function oneOfEach(api: JobTest, owner: Orm): Promise<void> {
     select id, workspace_id, 'r', now(), 'x' from approvals`);
   await owner.execute(sql`insert into alias_moves
     select workspace_id, dataset_id, 'production', 1, '{}', false, '[]', 'r', now(), 'x' from snapshots`);
+  await owner.execute(sql`insert into audit_anchors
+    select id, now(), 1, 'sha256:x', 'elsewhere' from workspaces`);
 }

@@ -1,9 +1,11 @@
 // The chain itself: every entry follows from the one before, and its columns say what its text
 // says.
 
+import type { Deps } from '../../deps.ts';
 import { sha256Text } from '../../ids.ts';
 import { type AuditRow, genesisHash } from '../../store/audit.ts';
-import { type Findings, factsOf } from './findings.ts';
+import { listLostAnchors } from '../../store/audit-anchors.ts';
+import { type Findings, factsOf, shownFindings } from './findings.ts';
 
 export type ChainCheck = { checked: () => number; check: (row: AuditRow) => Promise<void> };
 
@@ -47,4 +49,17 @@ async function faultOf(
     facts.subject === row.subject &&
     JSON.stringify(facts.at) === JSON.stringify(row.at);
   return same ? null : `a column of entry ${row.sequence} says something else than its text`;
+}
+
+/** Finds heads that were written down elsewhere and are no entries of the chain any more. */
+export async function checkAnchors(
+  { database }: Pick<Deps, 'database'>,
+  workspaceId: string,
+  findings: Findings,
+): Promise<void> {
+  const lost = await listLostAnchors(database.orm, { workspaceId, limit: shownFindings });
+  for (const { sequence, at } of lost) {
+    const detail = `entry ${sequence}, anchored at ${at.toISOString()}, is gone or another one`;
+    findings.add({ kind: 'chain', subject: `workspace/${workspaceId}`, sequence, detail });
+  }
 }

@@ -1,5 +1,5 @@
-// Whether what a team decided is still what the chain says: approvals, revocations, moves of aliases
-// and withdrawals have a row and an entry each, with the same facts.
+// Whether what a team decided is still what the chain says: approvals, revocations, moves of
+// aliases and withdrawals have a row and an entry each, with the same facts.
 
 import type { Deps } from '../../deps.ts';
 import { canonicalText } from '../../ids.ts';

@@ -1,7 +1,7 @@
-// The audit chain as people read it: list, head, export.
+// The audit chain as people read it: list, export.
 
 import type { Actor, Deps } from '../../deps.ts';
-import { type AuditRow, findAuditHead, genesisHash, listAuditEntries } from '../../store/audit.ts';
+import { type AuditRow, listAuditEntries } from '../../store/audit.ts';
 import { walkAudit } from '../../store/audit-walk.ts';
 
 export type AuditFilter = {
@@ -42,9 +42,4 @@ export async function* exportAudit(deps: Deps, actor: Actor) {
   )) {
     yield { sequence, previousHash, hash, text };
   }
-}
-
-export async function auditHead(deps: Deps, actor: Actor) {
-  const head = await findAuditHead(deps.database.orm, actor.workspaceId);
-  return { sequence: head?.sequence ?? 0, hash: head?.hash ?? genesisHash };
 }

@@ -3,7 +3,7 @@
 
 import type { Actor, Deps } from '../../deps.ts';
 import { walkAudit } from '../../store/audit-walk.ts';
-import { chainCheck } from './chain.ts';
+import { chainCheck, checkAnchors } from './chain.ts';
 import { checkDecision, checkUnknownDecisions } from './decisions.ts';
 import { type Finding, factsOf, newFindings } from './findings.ts';
 import { checkJobs, checkLaunched } from './jobs.ts';
@@ -47,6 +47,7 @@ export async function verifyAudit(
     counts.snapshots = await checkUnknownSnapshots(deps, workspaceId, findings);
     counts.ledgerRows = await checkJobs(deps, workspaceId, findings);
     await checkUnknownDecisions(deps, workspaceId, findings);
+    await checkAnchors(deps, workspaceId, findings);
   }
   const [first] = findings.list;
   const shown = first === undefined ? {} : { sequence: first.sequence, detail: first.detail };

@@ -3,7 +3,7 @@
 import type { Actor, Deps } from '../../deps.ts';
 import { ProblemError } from '../../errors.ts';
 import { findAlias } from '../../store/aliases.ts';
-import { requireDataset } from '../datasets.ts';
+import { findDataset } from '../../store/datasets.ts';
 
 /** The alias that a snapshot was named by, and the number of the move that put it there. */
 export type AliasUse = { name: string; number: number };
@@ -23,10 +23,20 @@ export async function findAliased(
   const parts = written.exec(key);
   if (parts === null) return null;
   const [, datasetKey, name, fold] = parts;
-  const dataset = await requireDataset(deps, actor, datasetKey);
+  const owner = { workspaceId: actor.workspaceId, key: datasetKey };
+  const dataset = await findDataset(deps.database.orm, owner);
+  if (dataset === undefined) {
+    throw new ProblemError(
+      'not-found',
+      `There is no snapshot "${key}": this workspace has no dataset "${datasetKey}".`,
+    );
+  }
   const move = await findAlias(deps.database.orm, { datasetId: dataset.id, name });
   if (move === undefined) {
-    throw new ProblemError('not-found', `Dataset "${dataset.name}" has no alias "${name}".`);
+    throw new ProblemError(
+      'not-found',
+      `There is no snapshot "${key}": dataset "${dataset.name}" has no alias "${name}".`,
+    );
   }
   const folds = Object.keys(move.snapshots);
   const alias = { name, number: move.number };
@@ -40,7 +50,7 @@ export async function findAliased(
   if (!Object.hasOwn(move.snapshots, fold)) {
     throw new ProblemError(
       'not-found',
-      `Alias "${name}" holds no fold ${fold}, only ${folds.join(', ')}.`,
+      `There is no snapshot "${key}": alias "${name}" holds no fold ${fold}, only ${folds.join(', ')}.`,
     );
   }
   return { snapshotId: move.snapshots[fold], alias };

@@ -1,21 +1,21 @@
-// Freezing a snapshot, and the what-if that stores nothing.
+// Freezing a snapshot of a fold, or of several at once, and the what-if that stores nothing.
 
-import canonicalize from 'canonicalize';
-import type { Freeze, Snapshot, SnapshotHeader, WhatIf } from '../../contract/snapshots.ts';
+import type {
+  Freeze,
+  FreezeFolds,
+  Snapshot,
+  SnapshotBatch,
+  WhatIf,
+} from '../../contract/snapshots.ts';
 import type { Actor, Deps } from '../../deps.ts';
 import { ProblemError } from '../../errors.ts';
-import { newId, sha256Text } from '../../ids.ts';
-import type { DatasetRow } from '../../store/datasets.ts';
-import type { RuleSetRow } from '../../store/rule-sets.ts';
-import { findSnapshotByInput, insertSnapshot, type SnapshotRow } from '../../store/snapshots.ts';
-import { lowEffectiveFault } from '../../weights/diagnostics.ts';
-import { scoresDigest, snapshotDigest } from '../../weights/digest.ts';
+import { newId } from '../../ids.ts';
+import { findSnapshotByInput, insertSnapshots, type SnapshotRow } from '../../store/snapshots.ts';
 import { requireDataset } from '../datasets.ts';
-import { entryOf } from '../entries.ts';
 import { requireRuleSet, requireSoundRules } from '../rule-sets.ts';
-import { requireVersion } from '../versions.ts';
+import { freezeSources, type PreparedFold, prepareFold } from './prepare.ts';
 import { snapshotView } from './read.ts';
-import { type ResolvedFold, resolveFold, type Withdrawn, withdrawnOfFold } from './resolve.ts';
+import { resolveFold, withdrawnOfFold } from './resolve.ts';
 
 /** Everything that a snapshot of these rules would say; nothing is stored. */
 export async function whatIf(
@@ -41,118 +41,68 @@ export async function whatIf(
 export async function freezeSnapshot(
   deps: Deps,
   actor: Actor,
-  { dataset: key, ...input }: Freeze & { dataset: string; batchId?: string },
+  input: Freeze & { dataset: string },
 ): Promise<{ snapshot: Snapshot; created: boolean }> {
-  const dataset = await requireDataset(deps, actor, key);
-  const ruleSet = await requireRuleSet(deps, { datasetId: dataset.id, key: input.ruleSet });
-  const version = await requireVersion(
-    deps,
-    { datasetId: dataset.id, number: input.version },
-    'committed',
-  );
-  const withdrawn = await withdrawnOfFold(deps, { dataset, ...input });
-  const inputDigest = await sha256Text(
-    canonicalize({
-      dataset: dataset.name,
-      datasetVersionDigest: version.digest,
-      split: input.split,
-      fold: input.fold,
-      ruleSetDigest: ruleSet.digest,
-      parentDigest: null,
-      withdrawals: withdrawn.map(({ id }) => id),
-    }) as string,
-  );
-  const known = { workspaceId: actor.workspaceId, inputDigest };
-  const before = await findSnapshotByInput(deps.database.orm, known);
-  if (before !== undefined) {
-    return { snapshot: await snapshotView(deps, before), created: false };
+  const sources = await freezeSources(deps, actor, input);
+  const prepared = await prepareFold(deps, actor, { sources, input });
+  const [{ row, created }] = await storeAll(deps, actor, [prepared]);
+  return { snapshot: await snapshotView(deps, row), created };
+}
+
+/**
+ * Freezes several folds, all or none: every fold is resolved before the first one is stored, and
+ * all are stored in one transaction. Answers them in the order asked for; those that the same
+ * inputs made before are answered as they are. Throws what `freezeSnapshot` throws, with the fold.
+ */
+export async function freezeFolds(
+  deps: Deps,
+  actor: Actor,
+  { folds, ...input }: FreezeFolds & { dataset: string },
+): Promise<SnapshotBatch & { created: boolean }> {
+  const sources = await freezeSources(deps, actor, input);
+  const batchId = newId(deps);
+  const prepared: PreparedFold[] = [];
+  for (const [place, fold] of folds.entries()) {
+    const one = prepareFold(deps, actor, { sources, input: { ...input, fold, batchId } });
+    prepared.push(await one.catch((cause) => Promise.reject(ofFold(cause, { fold, place }))));
   }
-  const fold = await resolveFold(deps, { ...input, dataset, rules: ruleSet.rules, withdrawn });
-  requireEffective(fold, input.acceptLowEffective ?? false);
-  const row = snapshotRow(deps, actor, {
-    dataset,
-    ruleSet,
-    input,
-    fold,
-    inputDigest,
-    withdrawn,
+  const stored = await storeAll(deps, actor, prepared);
+  const created = stored.some((one) => one.created);
+  const before = new Set(stored.map(({ row }) => row.batchId));
+  const batch = created ? batchId : before.size === 1 ? [...before][0] : null;
+  const items = await Promise.all(stored.map(({ row }) => snapshotView(deps, row)));
+  return { batch, items, created };
+}
+
+function ofFold(cause: unknown, { fold, place }: { fold: number | 'all'; place: number }): unknown {
+  if (!(cause instanceof ProblemError)) return cause;
+  const pointer = `/folds/${place}`;
+  const others = (cause.errors ?? []).filter((fault) => fault.pointer !== '/fold');
+  const errors = [{ pointer, detail: cause.detail }, ...others];
+  return new ProblemError(cause.kind, `Fold ${fold}, and so none: ${cause.detail}`, {
+    errors,
+    cause,
   });
-  const stored = await store(deps, actor, { row, fold, name: dataset.name });
-  const made = stored ?? (await findSnapshotByInput(deps.database.orm, known));
-  return { snapshot: await snapshotView(deps, made as SnapshotRow), created: stored !== null };
 }
 
-function requireEffective({ resolved }: ResolvedFold, accepted: boolean): void {
-  const fault = lowEffectiveFault(resolved.diagnostics);
-  if (accepted || fault === null) return;
-  throw new ProblemError('unprocessable', fault.detail, { errors: [fault] });
-}
-
-function snapshotRow(
+async function storeAll(
   deps: Deps,
   actor: Actor,
-  made: {
-    dataset: DatasetRow;
-    ruleSet: RuleSetRow;
-    input: Freeze & { batchId?: string };
-    fold: ResolvedFold;
-    inputDigest: string;
-    withdrawn: Withdrawn[];
-  },
-): SnapshotRow {
-  const { dataset, ruleSet, input, fold } = made;
-  const { sampling, correction } = ruleSet.rules;
-  const header: SnapshotHeader = {
-    format: 1,
-    dataset: dataset.name,
-    datasetVersionDigest: fold.datasetVersionDigest,
-    split: input.split,
-    fold: input.fold,
-    ruleSetDigest: ruleSet.digest,
-    floor: sampling.floor,
-    cap: sampling.cap,
-    temper: sampling.temper,
-    strength: correction.strength,
-    caseCount: fold.resolved.ids.length,
-    parentDigest: null,
-    evidenceDigest: null,
-    cause: 'rules',
-  };
-  return {
-    id: newId(deps),
-    workspaceId: actor.workspaceId,
-    datasetId: dataset.id,
-    version: input.version,
-    split: input.split,
-    fold: String(input.fold),
-    ruleSetId: ruleSet.id,
-    parentId: null,
-    digest: snapshotDigest({ header, ...fold.resolved }),
-    scoresDigest: scoresDigest(fold.resolved.scores),
-    inputDigest: made.inputDigest,
-    header,
-    diagnostics: fold.resolved.diagnostics,
-    excluded: fold.resolved.excluded,
-    withdrawn: made.withdrawn,
-    batchId: input.batchId ?? null,
-    reason: input.reason,
-    createdAt: deps.now(),
-    createdBy: actor.name,
-  };
-}
-
-async function store(
-  deps: Deps,
-  actor: Actor,
-  { row, fold, name }: { row: SnapshotRow; fold: ResolvedFold; name: string },
-): Promise<SnapshotRow | null> {
-  const { ids, targetUnits, drawUnits, lossFactors, scores } = fold.resolved;
-  const vectors = { ordinals: fold.ordinals, targetUnits, drawUnits, lossFactors, scores };
-  const entry = entryOf(deps, actor, {
-    action: 'snapshot.frozen',
-    subject: `snapshot/${row.digest}`,
-    reason: row.reason,
-    detail: { id: row.id, dataset: name, version: row.version, split: row.split, fold: row.fold },
-  });
-  return await insertSnapshot(deps.database.orm, { row, ids, vectors }, entry);
+  prepared: PreparedFold[],
+): Promise<{ row: SnapshotRow; created: boolean }[]> {
+  const fresh = prepared.flatMap((one) => (one.stored === null ? [one] : []));
+  const made = fresh.map((one) => one.made);
+  const entries = fresh.map((one) => one.entry);
+  const orm = deps.database.orm;
+  const added = fresh.length === 0 ? [] : await insertSnapshots(orm, made, entries);
+  const known = new Map(added.flatMap((row) => (row === null ? [] : [[row.inputDigest, row]])));
+  const { workspaceId } = actor;
+  return await Promise.all(
+    prepared.map(async ({ inputDigest, stored }) => {
+      const row = known.get(inputDigest);
+      if (row !== undefined) return { row, created: true };
+      const before = stored ?? (await findSnapshotByInput(orm, { workspaceId, inputDigest }));
+      return { row: before as SnapshotRow, created: false };
+    }),
+  );
 }

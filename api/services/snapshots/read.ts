@@ -58,6 +58,7 @@ export async function snapshotView(deps: Deps, row: SnapshotRow): Promise<Snapsh
     createdBy: row.createdBy,
     reason: row.reason,
     parent: parent?.digest ?? null,
+    batch: row.batchId,
   };
 }
 
@@ -68,10 +69,10 @@ export async function getSnapshot(deps: Deps, actor: Actor, key: string): Promis
 export async function pageOfSnapshots(
   deps: Deps,
   actor: Actor,
-  { dataset, after, limit }: { dataset: string; after?: string; limit: number },
+  { dataset, batch, ...page }: { dataset: string; batch?: string; after?: string; limit: number },
 ): Promise<Snapshot[]> {
   const { id: datasetId } = await requireDataset(deps, actor, dataset);
-  const found = await listSnapshots(deps.database.orm, { datasetId, after, limit });
+  const found = await listSnapshots(deps.database.orm, { datasetId, batchId: batch, ...page });
   return await Promise.all(found.map((row) => snapshotView(deps, row)));
 }
 
