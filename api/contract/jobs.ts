@@ -7,7 +7,7 @@ import {
   resourcesSchema,
   settingsSchema,
 } from './settings.ts';
-import { listQuerySchema, reasonSchema } from './shared.ts';
+import { type Fold, foldSchema, foldsSchema, listQuerySchema, reasonSchema } from './shared.ts';
 
 export const jobStates = [
   'created',
@@ -50,7 +50,12 @@ export type StateReason = z.output<typeof stateReasonSchema>;
 
 export const launchJobSchema = z
   .strictObject({
-    snapshot: z.string(),
+    /** By id, digest or dataset@alias:fold; or else `dataset` and `alias`, for a job per fold. */
+    snapshot: z.string().optional(),
+    dataset: z.string().optional(),
+    alias: z.string().optional(),
+    /** Some of the alias's folds; left out, all of them. */
+    folds: foldsSchema.optional(),
     target: z.string(),
     image: z.string().optional(),
     seed: z.int().min(0).max(Number.MAX_SAFE_INTEGER),
@@ -61,8 +66,25 @@ export const launchJobSchema = z
     acceptWithdrawn: z.boolean().optional(),
     dryRun: z.boolean().optional(),
   })
+  .refine((body) => (body.snapshot === undefined) !== (body.alias === undefined), {
+    path: ['snapshot'],
+    error: 'give either snapshot, or dataset and alias',
+  })
+  .refine(
+    ({ alias, dataset, folds }) =>
+      alias === undefined ? dataset === undefined && folds === undefined : dataset !== undefined,
+    {
+      path: ['dataset'],
+      error: 'dataset and alias go together, and folds goes with both',
+    },
+  )
   .meta({ id: 'LaunchJob' });
-export type LaunchJob = z.output<typeof launchJobSchema>;
+type LaunchRequest = z.output<typeof launchJobSchema>;
+type LaunchRest = Omit<LaunchRequest, 'snapshot' | 'dataset' | 'alias' | 'folds'>;
+/** One job. */
+export type LaunchJob = LaunchRest & { snapshot: string };
+/** A job for each fold of an alias. */
+export type LaunchAlias = LaunchRest & { dataset: string; alias: string; folds?: Fold[] };
 
 export const attemptSchema = z.object({
   attempt: z.int(),
@@ -91,7 +113,11 @@ export const jobSchema = z
     state: z.enum(jobStates),
     reason: stateReasonSchema.nullable(),
     dataset: z.string(),
-    snapshot: z.object({ id: z.string(), digest: z.string() }),
+    snapshot: z.object({ id: z.string(), digest: z.string(), fold: foldSchema }),
+    /** The alias that it was launched by, and at which of its moves. */
+    alias: z.object({ name: z.string(), number: z.int() }).nullable(),
+    /** Shared by the jobs that one request launched. */
+    batch: z.string().nullable(),
     target: z.string(),
     image: z.string().nullable(),
     seed: z.int(),
@@ -110,6 +136,13 @@ export const jobSchema = z
   })
   .meta({ id: 'Job' });
 export type Job = z.output<typeof jobSchema>;
+
+export const jobBatchSchema = z
+  .object({ batch: z.string(), items: z.array(jobSchema) })
+  .meta({ id: 'JobBatch' });
+export type JobBatch = z.output<typeof jobBatchSchema>;
+
+export const jobQuerySchema = listQuerySchema.extend({ batch: z.string().optional() });
 
 export const jobActionSchema = z.strictObject({ reason: reasonSchema.optional() });
 

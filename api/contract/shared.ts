@@ -30,6 +30,13 @@ export const digestSchema = z
 export const foldSchema = z.union([z.int().min(0).max(1000), z.literal('all')]);
 export type Fold = z.infer<typeof foldSchema>;
 
+/** Several folds, each once. */
+export const foldsSchema = z
+  .array(foldSchema)
+  .min(1)
+  .max(100)
+  .refine((folds) => new Set(folds).size === folds.length, { error: 'names a fold twice' });
+
 export const listQuerySchema = z.object({
   limit: z.coerce.number().int().min(1).max(500).default(100),
   cursor: z.string().max(400).optional(),

@@ -6,6 +6,7 @@ import {
   digestSchema,
   type Fold,
   foldSchema,
+  foldsSchema,
   largestInteger,
   listQuerySchema,
   reasonSchema,
@@ -90,12 +91,7 @@ export const freezeSchema = z
     split: z.string(),
     fold: foldSchema.optional(),
     /** Several folds at once, all or none. */
-    folds: z
-      .array(foldSchema)
-      .min(1)
-      .max(100)
-      .refine((folds) => new Set(folds).size === folds.length, { error: 'names a fold twice' })
-      .optional(),
+    folds: foldsSchema.optional(),
     ruleSet: z.string(),
     reason: reasonSchema,
     acceptLowEffective: z.boolean().optional(),
@@ -123,6 +119,8 @@ export const snapshotSchema = z
     version: z.int(),
     ruleSet: z.string(),
     header: snapshotHeaderSchema,
+    /** Of the scores, which `digest` does not cover: see contract/snapshot-files.ts. */
+    scoresDigest: digestSchema,
     diagnostics: diagnosticsSchema,
     excluded: z.array(excludedCaseSchema),
     createdAt: z.string(),

@@ -5,7 +5,9 @@ import {
   artifactSchema,
   eventQuerySchema,
   jobActionSchema,
+  jobBatchSchema,
   jobEventSchema,
+  jobQuerySchema,
   jobSchema,
   launchJobSchema,
   ledgerEpochSchema,
@@ -13,12 +15,12 @@ import {
   metricQuerySchema,
   retryJobSchema,
 } from '../contract/jobs.ts';
-import { listQuerySchema, listSchema } from '../contract/shared.ts';
+import { foldSchema, listSchema } from '../contract/shared.ts';
 import { decodeCursor, decodeNumberCursor, page } from '../http/paging.ts';
 import { json, jsonBody, problems } from '../http/responses.ts';
 import { router } from '../http/router.ts';
 import { cancelJob } from '../services/jobs/cancel.ts';
-import { dryRunJob, launchJob, retryJob } from '../services/jobs/launch.ts';
+import { dryRunAlias, dryRunJob, launchAlias, launchJob } from '../services/jobs/launch.ts';
 import {
   compareJobs,
   getJob,
@@ -29,6 +31,7 @@ import {
   jobMetrics,
   pageOfJobs,
 } from '../services/jobs/read.ts';
+import { retryJob } from '../services/jobs/retry.ts';
 import { eventStream } from './event-stream.ts';
 
 const tags = ['jobs'];
@@ -49,17 +52,29 @@ export function jobRoutes() {
 
 function launchRoutes(routes: Routes): void {
   const request = z.object({ request: z.record(z.string(), z.unknown()) });
+  const requests = z.object({ items: z.array(request.extend({ fold: foldSchema })) });
   routes.openapi(
     createRoute({
       method: 'post',
       path: '/v1/jobs',
       tags,
-      summary: 'Launch a job from a snapshot; dryRun answers the native request',
+      summary: 'Launch a job, or one for each fold of an alias; dryRun answers the native request',
       request: { body: jsonBody(launchJobSchema) },
-      responses: { 201: json(jobSchema, 'Launched'), 200: json(request, 'Dry run'), ...problems },
+      responses: {
+        201: json(z.union([jobSchema, jobBatchSchema]), 'Launched; a list for an alias'),
+        200: json(z.union([request, requests]), 'Dry run'),
+        ...problems,
+      },
     }),
     async (c) => {
-      const input = c.req.valid('json');
+      const { snapshot, dataset, alias, folds, ...rest } = c.req.valid('json');
+      if (alias !== undefined) {
+        const several = { ...rest, dataset: dataset as string, alias, folds };
+        if (rest.dryRun)
+          return c.json(await dryRunAlias(c.get('deps'), c.get('actor'), several), 200);
+        return c.json(await launchAlias(c.get('deps'), c.get('actor'), several), 201);
+      }
+      const input = { ...rest, snapshot: snapshot as string }; // the schema asks for one of the two
       if (input.dryRun) return c.json(await dryRunJob(c.get('deps'), c.get('actor'), input), 200);
       return c.json(await launchJob(c.get('deps'), c.get('actor'), input), 201);
     },
@@ -94,13 +109,13 @@ function listRoutes(routes: Routes): void {
       method: 'get',
       path: '/v1/jobs',
       tags,
-      summary: 'List jobs, newest first',
-      request: { query: listQuerySchema },
+      summary: 'List jobs, newest first, or those of one batch',
+      request: { query: jobQuerySchema },
       responses: { 200: json(listSchema(jobSchema), 'A page'), ...problems },
     }),
     async (c) => {
-      const { limit, cursor } = c.req.valid('query');
-      const query = { before: decodeCursor(cursor), limit: limit + 1 };
+      const { limit, cursor, batch } = c.req.valid('query');
+      const query = { batch, before: decodeCursor(cursor), limit: limit + 1 };
       const items = await pageOfJobs(c.get('deps'), c.get('actor'), query);
       return c.json(page(items, { limit, keyOf: (item) => item.id, show: (i) => i }), 200);
     },

@@ -184,13 +184,22 @@ async function digestsOf(deps: Deps, snapshots: Record<string, string>) {
 export async function getAlias(
   deps: Deps,
   actor: Actor,
-  { dataset: key, alias: name }: { dataset: string; alias: string },
+  input: { dataset: string; alias: string },
 ): Promise<Alias> {
+  const { name } = await requireAlias(deps, actor, input);
+  return await viewOf(deps, { dataset: await requireDataset(deps, actor, input.dataset), name });
+}
+
+/** Where an alias stands; throws `not-found`. */
+export async function requireAlias(
+  deps: Deps,
+  actor: Actor,
+  { dataset: key, alias: name }: { dataset: string; alias: string },
+): Promise<AliasMoveRow> {
   const dataset = await requireDataset(deps, actor, key);
-  if ((await findAlias(deps.database.orm, { datasetId: dataset.id, name })) === undefined) {
-    throw new ProblemError('not-found', `Dataset "${dataset.name}" has no alias "${name}".`);
-  }
-  return await viewOf(deps, { dataset, name });
+  const move = await findAlias(deps.database.orm, { datasetId: dataset.id, name });
+  if (move !== undefined) return move;
+  throw new ProblemError('not-found', `Dataset "${dataset.name}" has no alias "${name}".`);
 }
 
 /** Aliases of a dataset by name, each with its history. */

@@ -2,6 +2,7 @@
 // audit entry, in the same transaction.
 
 import { and, desc, eq, inArray, isNull, lt, sql } from 'drizzle-orm';
+import type { Fold } from '../contract/shared.ts';
 import { type AttemptRow, insertAttemptRow } from './attempts.ts';
 import { type AuditEntry, appendAudit } from './audit.ts';
 import type { Orm } from './database.ts';
@@ -12,23 +13,31 @@ import { type AcceptedWithdrawn, refuseWithdrawnSince } from './withdrawals.ts';
 
 export type JobRow = typeof jobs.$inferSelect;
 
-/** Stores a job with its first attempt; throws `conflict` where a case was withdrawn meanwhile. */
-export async function insertJob(
+/** A job with its first attempt. */
+export type NewJob = { job: JobRow; attempt: AttemptRow; withdrawn: AcceptedWithdrawn };
+
+/**
+ * Stores jobs, all or none, each with its audit entry; throws `conflict` where a case was withdrawn
+ * meanwhile.
+ */
+export async function insertJobs(
   orm: Orm,
-  { job, attempt, withdrawn }: { job: JobRow; attempt: AttemptRow; withdrawn: AcceptedWithdrawn },
-  audit: AuditEntry,
+  launches: NewJob[],
+  audits: AuditEntry[],
 ): Promise<void> {
   await orm.transaction(async (tx) => {
-    await refuseWithdrawnSince(tx, withdrawn);
-    await tx.insert(jobs).values(job);
-    await insertAttemptRow(tx, attempt);
-    await insertEvent(tx, {
-      jobId: job.id,
-      at: job.createdAt,
-      kind: 'created',
-      detail: { by: job.createdBy, reason: job.reason },
-    });
-    await appendAudit(tx, audit);
+    for (const { withdrawn } of launches) await refuseWithdrawnSince(tx, withdrawn);
+    for (const { job, attempt } of launches) {
+      await tx.insert(jobs).values(job);
+      await insertAttemptRow(tx, attempt);
+      await insertEvent(tx, {
+        jobId: job.id,
+        at: job.createdAt,
+        kind: 'created',
+        detail: { by: job.createdBy, reason: job.reason },
+      });
+    }
+    for (const audit of audits) await appendAudit(tx, audit);
   });
 }
 
@@ -45,31 +54,33 @@ export async function findJob(
 
 export async function listJobs(
   orm: Orm,
-  { workspaceId, before, limit }: { workspaceId: string; before?: string; limit: number },
+  key: { workspaceId: string; batchId?: string; before?: string; limit: number },
 ): Promise<JobRow[]> {
   return await orm
     .select()
     .from(jobs)
     .where(
       and(
-        eq(jobs.workspaceId, workspaceId),
-        before === undefined ? undefined : lt(jobs.id, before),
+        eq(jobs.workspaceId, key.workspaceId),
+        key.batchId === undefined ? undefined : eq(jobs.batchId, key.batchId),
+        key.before === undefined ? undefined : lt(jobs.id, key.before),
       ),
     )
     .orderBy(desc(jobs.id))
-    .limit(limit);
+    .limit(key.limit);
 }
 
-/** Digest and dataset of snapshots by id, without their vectors and lists. */
+/** Digest, fold and dataset of snapshots by id, without their vectors and lists. */
 export async function listSnapshotNames(
   orm: Orm,
   ids: string[],
-): Promise<Map<string, { digest: string; dataset: string }>> {
+): Promise<Map<string, { digest: string; fold: Fold; dataset: string }>> {
   if (ids.length === 0) return new Map();
   const found = await orm
     .select({
       id: snapshots.id,
       digest: snapshots.digest,
+      fold: sql<Fold>`${snapshots.header} -> 'fold'`,
       dataset: sql<string>`${snapshots.header} ->> 'dataset'`,
     })
     .from(snapshots)

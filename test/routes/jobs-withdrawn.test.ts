@@ -3,7 +3,8 @@
 
 import { beforeAll, beforeEach, describe, expect, test } from 'vitest';
 import { actorOfToken } from '../../api/services/access.ts';
-import { launchJob, retryJob } from '../../api/services/jobs/launch.ts';
+import { launchJob } from '../../api/services/jobs/launch.ts';
+import { retryJob } from '../../api/services/jobs/retry.ts';
 import { must } from '../support/builders.ts';
 import { type JobTest, jobSeed, jobSettings, openJobTest } from '../support/jobs.ts';
 import { withMeanwhile } from '../support/meanwhile.ts';

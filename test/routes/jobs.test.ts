@@ -41,7 +41,7 @@ describe('launching', () => {
     ['an image on a target without', { image: 'x@sha256:1' }, 422, 'runs no image'],
     ['batch Dice', { settings: { allowBatchDice: true } }, 422, 'allowBatchDice'],
     ['a snapshot that is not there', { snapshot: 'nothing' }, 404, 'There is no snapshot'],
-    ['an alias', { snapshot: 'phantom@production:0' }, 404, 'no aliases yet'],
+    ['an alias that is not there', { snapshot: 'phantom@best:0' }, 404, 'has no alias'],
   ])('refuses %s and stores nothing', async (_, change, status, words) => {
     const before = await jobCount();
     const answer = await api.call('POST', '/v1/jobs', body(change));
@@ -63,7 +63,7 @@ describe('launching', () => {
   test('takes a snapshot by id as well as by digest', async () => {
     const { snapshot } = await api.launch();
     const answer = await api.call('POST', '/v1/jobs', body({ snapshot: snapshot.id }));
-    expect(answer.body.snapshot).toEqual({ id: snapshot.id, digest: api.snapshot });
+    expect(answer.body.snapshot).toEqual({ id: snapshot.id, digest: api.snapshot, fold: 0 });
   });
 
   test('happens once per Idempotency-Key, also where the engine is away', async () => {

@@ -1,6 +1,7 @@
 // Reading jobs: state, progress, metrics, events, log, ledger, artifacts, several side by side.
 
 import type { Job, LedgerEpoch } from '../../contract/jobs.ts';
+import type { Fold } from '../../contract/shared.ts';
 import type { Actor, Deps } from '../../deps.ts';
 import { ProblemError } from '../../errors.ts';
 import { type AttemptRow, findLog, listAttempts } from '../../store/attempts.ts';
@@ -33,6 +34,11 @@ function attemptView(row: AttemptRow): Job['attempts'][number] {
   };
 }
 
+function snapshotName(id: string, names: Map<string, { digest: string; fold: Fold }>) {
+  const { digest, fold } = names.get(id) as { digest: string; fold: Fold }; // a foreign key
+  return { id, digest, fold };
+}
+
 // Three queries for any number of jobs.
 async function jobViews(deps: Deps, rows: JobRow[]): Promise<Job[]> {
   const orm = deps.database.orm;
@@ -45,7 +51,9 @@ async function jobViews(deps: Deps, rows: JobRow[]): Promise<Job[]> {
     state: row.state,
     reason: row.stateReason,
     dataset: snapshots.get(row.snapshotId)?.dataset ?? '',
-    snapshot: { id: row.snapshotId, digest: snapshots.get(row.snapshotId)?.digest ?? '' },
+    snapshot: snapshotName(row.snapshotId, snapshots),
+    alias: row.alias,
+    batch: row.batchId,
     target: row.target,
     image: row.image,
     seed: row.seed,
@@ -76,9 +84,9 @@ export async function datasetOfJob(deps: Deps, { snapshotId }: JobRow): Promise<
 export async function pageOfJobs(
   deps: Deps,
   actor: Actor,
-  { before, limit }: { before?: string; limit: number },
+  { batch, ...page }: { batch?: string; before?: string; limit: number },
 ): Promise<Job[]> {
-  const query = { workspaceId: actor.workspaceId, before, limit };
+  const query = { workspaceId: actor.workspaceId, batchId: batch, ...page };
   return await jobViews(deps, await listJobs(deps.database.orm, query));
 }
 

@@ -150,3 +150,17 @@ async function mustWait(deps: Deps, { job, attempt }: JobAttempt): Promise<boole
   if (withdrawnEnd(deps, { job, attempt }) !== null) return false;
   return (await countLaunched(deps.database.orm, job.target)) >= most;
 }
+
+/** Submits a stored job; where its engine cannot be asked now, the next tick asks again. */
+export async function trySubmit(
+  deps: Deps,
+  input: Parameters<typeof submitOrEnd>[1],
+): Promise<void> {
+  try {
+    await submitOrEnd(deps, input);
+  } catch (cause) {
+    deps.log('warn', `job ${input.jobId} will be submitted when its target can be asked`, {
+      cause,
+    });
+  }
+}
