@@ -22,6 +22,7 @@ import { caseRoutes } from './routes/cases.ts';
 import { datasetRoutes } from './routes/datasets.ts';
 import { diffRoutes } from './routes/diffs.ts';
 import { jobRoutes } from './routes/jobs.ts';
+import { lineageRoutes } from './routes/lineage.ts';
 import { ruleSetRoutes } from './routes/rule-sets.ts';
 import { scoreRoutes } from './routes/scores.ts';
 import { shareRoutes } from './routes/shares.ts';
@@ -69,6 +70,7 @@ export function createApp(deps: Deps): OpenAPIHono<Env> {
   app.route('/', diffRoutes());
   app.route('/', shareRoutes());
   app.route('/', approvalRoutes());
+  app.route('/', lineageRoutes());
   app.route('/', aliasRoutes());
   app.route('/', withdrawalRoutes());
   app.route('/', caseUsageRoutes());
