@@ -119,8 +119,6 @@ export const snapshotSchema = z
     version: z.int(),
     ruleSet: z.string(),
     header: snapshotHeaderSchema,
-    /** Of the scores, which `digest` does not cover: see contract/snapshot-files.ts. */
-    scoresDigest: digestSchema,
     diagnostics: diagnosticsSchema,
     excluded: z.array(excludedCaseSchema),
     createdAt: z.string(),
