@@ -1,7 +1,6 @@
 // Exports checked without trusting the service: a snapshot against its digest, an epoch's draws
-// against the plan, a job's ledger against both, audit entries against their chain.
+// against the plan, a job's ledger against both.
 
-import { createHash } from 'node:crypto';
 import type { LedgerEpoch } from '../../api/contract/jobs.ts';
 import { type SnapshotDocument, snapshotDocumentSchema } from '../../api/contract/trainer.ts';
 import { compareIds, runningDigest } from '../../api/weights/digest.ts';
@@ -96,41 +95,4 @@ export function ledgerVerdict(
     }
   }
   return verdict;
-}
-
-type AuditLine = { sequence: number; previousHash: string; hash: string; text: string };
-
-/** What is wrong with an audit export, or null; entries, and the head they end with. */
-export async function auditFault(
-  lines: AsyncIterable<string> | Iterable<string>,
-): Promise<{ fault: string | null; count: number; head: string }> {
-  let head = `sha256:${'0'.repeat(64)}`;
-  let count = 0;
-  for await (const text of lines) {
-    if (text.trim() === '') continue;
-    const fault = entryFault(text, { count, head });
-    if (fault !== null) return { fault, count, head };
-    head = (JSON.parse(text) as AuditLine).hash;
-    count++;
-  }
-  return { fault: count === 0 ? 'the file holds no entries' : null, count, head };
-}
-
-function entryFault(line: string, { count, head }: { count: number; head: string }): string | null {
-  let entry: AuditLine;
-  let inside: { sequence?: number };
-  try {
-    entry = JSON.parse(line) as AuditLine;
-    inside = JSON.parse(entry.text) as { sequence?: number };
-  } catch {
-    return `line ${count + 1} is no line of an audit export; get one from GET /v1/audit/export`;
-  }
-  if (entry.sequence !== count + 1 || inside.sequence !== entry.sequence)
-    return `entry ${count + 1} is missing or out of order`;
-  if (entry.previousHash !== head)
-    return `entry ${entry.sequence} does not follow from the one before it`;
-  const hashed = createHash('sha256').update(`${entry.previousHash}\n${entry.text}`);
-  return entry.hash === `sha256:${hashed.digest('hex')}`
-    ? null
-    : `the text of entry ${entry.sequence} was altered`;
 }

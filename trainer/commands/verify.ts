@@ -1,13 +1,10 @@
 // counterweight verify: what can be checked without trusting the service.
 
-import { createReadStream } from 'node:fs';
-import { createInterface } from 'node:readline';
 import { type Command, InvalidArgumentError } from 'commander';
 import type { Job, LedgerEpoch } from '../../api/contract/jobs.ts';
 import { type SnapshotDocument, snapshotDocumentSchema } from '../../api/contract/trainer.ts';
 import { type Client, exitCodes, failure } from '../client.ts';
 import {
-  auditFault,
   type EpochOfDraws,
   type LedgerVerdict,
   ledgerVerdict,
@@ -17,6 +14,7 @@ import {
 } from './exports.ts';
 import { type AddCommand, clientOf, type Io, type ServiceOptions, withService } from './io.ts';
 import { verifySnapshotFile } from './snapshot-file.ts';
+import { addAudit } from './verify-audit.ts';
 import { wholeOf } from './what-if.ts';
 
 export const verify: AddCommand = (program, io) => {
@@ -75,39 +73,9 @@ function addDraws(group: Command, io: Io): void {
     });
 }
 
-function addAudit(group: Command, io: Io): void {
-  group
-    .command('audit <file>')
-    .description('check the chain of an audit export')
-    .option(
-      '--head <hash>',
-      'the newest entry as noted elsewhere: finds a chain that was cut',
-      digestOf,
-    )
-    .option('--json', 'answer JSON on stdout')
-    .action(async (file: string, options: { head?: string; json?: boolean }) => {
-      const found = await auditFault(fileLines(file));
-      const cut = options.head !== undefined && found.head !== options.head;
-      const fault = found.fault ?? (cut ? `it ends with ${found.head}, not ${options.head}` : null);
-      const { count, head } = found;
-      const text = `${count} entries follow from each other; head ${head}`;
-      settle(io, { ok: fault === null, fault, count, head }, options.json, text);
-    });
-}
-
 function digestOf(text: string): string {
   if (/^sha256:[0-9a-f]{64}$/.test(text)) return text;
   throw new InvalidArgumentError('a digest is sha256: and 64 hex digits');
-}
-
-async function* fileLines(file: string): AsyncGenerator<string> {
-  const input = createReadStream(file);
-  try {
-    await new Promise((opened, refused) => input.once('open', opened).once('error', refused));
-  } catch (cause) {
-    throw failure(`${file} cannot be read: ${(cause as Error).message}`, exitCodes.usage);
-  }
-  yield* createInterface({ input });
 }
 
 function soundSnapshot(file: string, header?: string): SnapshotDocument {
