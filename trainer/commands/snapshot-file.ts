@@ -184,8 +184,8 @@ function faultOfWhole(
     : `the digest of the scores is ${scores}, not ${scoresDigest}`;
 }
 
-// Each adds the case of a line to the columns and answers its place, or -1 where it is no such line.
-// They need not be strict: what they read is written again and compared.
+// Each adds the case of a line to the columns and answers its place, or -1 where it is no such
+// line. They need not be strict: what they read is written again and compared.
 const parsers: Record<SnapshotFormat, (line: string, columns: Columns) => number> = {
   // A case ends with its own brace; the last one is followed by that of the document.
   'application/json': (line, columns) => fromJson(line.replace(/,\n$|\]\}\n$/, ''), columns),
