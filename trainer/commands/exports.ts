@@ -1,12 +1,17 @@
 // Exports checked without trusting the service: a snapshot against its digest, an epoch's draws
 // against the plan, a job's ledger against both.
 
+import { createHash } from 'node:crypto';
 import type { LedgerEpoch } from '../../api/contract/jobs.ts';
 import { type SnapshotDocument, snapshotDocumentSchema } from '../../api/contract/trainer.ts';
-import { compareIds, runningDigest } from '../../api/weights/digest.ts';
+import {
+  compareIds,
+  runningDigest,
+  scoresDigest as scoresDigestOf,
+} from '../../api/weights/digest.ts';
 import { drawPlan } from '../../api/weights/draws.ts';
 import { ledgerDigest } from '../../api/weights/ledger.ts';
-import { exitCodes, failure } from '../client.ts';
+import { exitCodes, type Failure, failure } from '../client.ts';
 import { readDocument, readJsonLines } from './files.ts';
 
 /**
@@ -21,14 +26,19 @@ export function readSnapshotFile(file: string, header?: string): SnapshotDocumen
   const read = snapshotDocumentSchema.safeParse(document);
   if (read.success) return read.data;
   const [{ path, message }] = read.error.issues;
-  throw failure(
-    `${file} is no exported snapshot (${path.join('.') || 'document'}: ${message}). Make one with "counterweight snapshot ... --export FILE", or give streamed lines and --header FILE.`,
-    exitCodes.usage,
-  );
+  throw noSnapshot(file, `${path.join('.') || 'document'}: ${message}`);
 }
 
+/** The failure of a file that is no export, with what to give instead. */
+export const noSnapshot = (file: string, why: string): Failure =>
+  failure(
+    `${file} is no exported snapshot (${why}). Make one with "counterweight snapshot ... --export FILE", or give streamed lines and --header FILE, the JSON of GET /v1/snapshots/{snapshot}.`,
+    exitCodes.usage,
+  );
+
 /** What is wrong with an exported snapshot, or null. */
-export function snapshotFault({ digest, header, cases }: SnapshotDocument): string | null {
+export function snapshotFault(document: SnapshotDocument): string | null {
+  const { digest, header, cases, scoresDigest } = document;
   for (const units of ['targetUnits', 'drawUnits'] as const) {
     const sum = cases.reduce((total, one) => total + BigInt(one[units]), 0n);
     if (sum !== 2n ** 52n) return `${units} sum to ${sum}, not 2^52`;
@@ -40,9 +50,12 @@ export function snapshotFault({ digest, header, cases }: SnapshotDocument): stri
     if (k > 0 && compareIds(cases[k - 1].id, id) >= 0) return `case "${id}" is not in id order`;
     running.add(id, targetUnits, drawUnits, lossFactor);
   }
-  return running.digest() === digest
+  const found = running.digest();
+  if (found !== digest) return `the digest of the cases is ${found}, not ${digest}`;
+  const scores = scoresDigestOf(Float64Array.from(cases, ({ score }) => score ?? Number.NaN));
+  return typeof scoresDigest !== 'string' || scoresDigest === scores
     ? null
-    : `the digest of the cases is ${running.digest()}, not ${digest}`;
+    : `the digest of the scores is ${scores}, not ${scoresDigest}`;
 }
 
 export type EpochOfDraws = { seed: number; epoch: number; draws: number };

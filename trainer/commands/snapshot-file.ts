@@ -12,7 +12,7 @@ import {
 } from '../../api/contract/snapshot-lines.ts';
 import { snapshotHeaderSchema } from '../../api/contract/snapshots.ts';
 import { canonicalHeader, chunkCases, compareIds } from '../../api/weights/digest.ts';
-import { exitCodes, failure } from '../client.ts';
+import { noSnapshot } from './exports.ts';
 import { rawLines, readDocument } from './files.ts';
 
 const factsSchema = z.object({
@@ -88,10 +88,7 @@ function factsOf(document: unknown, file: string): Facts {
   const read = factsSchema.safeParse(document);
   if (read.success) return read.data;
   const [{ path, message }] = read.error.issues;
-  throw failure(
-    `${file} is no exported snapshot (${path.join('.') || 'document'}: ${message}). Make one with "counterweight snapshot ... --export FILE", or give streamed lines (.ndjson, .csv, .tsv) and --header FILE.`,
-    exitCodes.usage,
-  );
+  throw noSnapshot(file, `${path.join('.') || 'document'}: ${message}`);
 }
 
 async function* startingWith(first: string, lines: AsyncIterable<string>): AsyncGenerator<string> {
