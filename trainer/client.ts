@@ -8,9 +8,13 @@ export type Client = {
   call: <Answer>(method: string, path: string, body?: unknown) => Promise<Answer>;
   /** A POST that creates, with a key of its own: sent again, it does not create a second one. */
   create: <Answer>(path: string, body: unknown) => Promise<Answer>;
+  /** Every item of a list, page by page. */
+  all: <Item>(path: string) => Promise<Item[]>;
   /** The raw response of a request that succeeded. */
   send: (method: string, path: string, options?: SendOptions) => Promise<Response>;
 };
+
+type Page<Item> = { items: Item[]; nextCursor: string | null };
 
 export type SendOptions = { body?: string | Uint8Array; headers?: Record<string, string> };
 
@@ -102,6 +106,16 @@ export function createClient({ api, token, fetch, sleep }: ClientOptions): Clien
     api: base,
     send,
     call,
+    all: async <Item>(path: string) => {
+      const items: Item[] = [];
+      for (let cursor: string | null = ''; cursor !== null; ) {
+        const query: string = cursor === '' ? 'limit=500' : `limit=500&cursor=${cursor}`;
+        const page = await call<Page<Item>>('GET', `${path}?${query}`);
+        items.push(...page.items);
+        cursor = page.nextCursor;
+      }
+      return items;
+    },
     create: async <Answer>(path: string, body: unknown) => {
       const { headers, ...rest } = jsonOf(body);
       const keyed = { ...headers, 'idempotency-key': randomUUID() };

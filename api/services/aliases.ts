@@ -32,7 +32,6 @@ export async function putAlias(
 ): Promise<{ alias: Alias; created: boolean }> {
   const dataset = await requireDataset(deps, actor, input.dataset);
   const before = await findAlias(deps.database.orm, { datasetId: dataset.id, name: input.alias });
-  requireExpected(input, before);
   const rows = await snapshotsOf(deps, actor, { dataset, snapshots: input.snapshots });
   const ids = Object.fromEntries(Object.entries(rows).map(([fold, { id }]) => [fold, id]));
   const guarded = input.protected ?? before?.protected ?? false;
@@ -40,6 +39,7 @@ export async function putAlias(
   if (before !== undefined && before.protected === guarded && sameFolds(before.snapshots, ids)) {
     return { alias: await viewOf(deps, key), created: false };
   }
+  requireExpected(input, before);
   const row = {
     workspaceId: actor.workspaceId,
     datasetId: dataset.id,

@@ -1,14 +1,18 @@
-// counterweight launch: a job from a snapshot.
+// counterweight launch: a job from a snapshot, or one for each fold of an alias.
 
 import { InvalidArgumentError } from 'commander';
+import type { JobBatch } from '../../api/contract/jobs.ts';
+import { type Client, exitCodes, failure } from '../client.ts';
 import { readDocument } from './files.ts';
 import { gateOf, type MetricGate } from './gate.ts';
-import { type AddCommand, clientOf, type ServiceOptions, withService } from './io.ts';
-import { secondsOf, watchJob } from './watch.ts';
-import { wholeOf } from './what-if.ts';
+import { type AddCommand, clientOf, type Io, type ServiceOptions, withService } from './io.ts';
+import { secondsOf, watchJob, watchJobs } from './watch.ts';
+import { type Fold, foldsOf, wholeOf } from './what-if.ts';
 
 type Options = ServiceOptions & {
-  snapshot: string;
+  snapshot?: string;
+  alias?: AliasName;
+  folds?: Fold[];
   target: string;
   seed: number;
   reason: string;
@@ -34,10 +38,20 @@ function setting(text: string, before: Record<string, unknown>): Record<string, 
   }
 }
 
+type AliasName = { dataset: string; alias: string };
+
+function aliasNameOf(text: string): AliasName {
+  const [, dataset, alias] = /^([^@]+)@([^@:]+)$/.exec(text) ?? [];
+  if (alias !== undefined) return { dataset, alias };
+  throw new InvalidArgumentError('an alias is given as DATASET@ALIAS; --folds names its folds');
+}
+
 export const launch: AddCommand = (program, io) => {
   withService(program.command('launch'))
-    .description('launch a job from a snapshot')
-    .requiredOption('--snapshot <digest>', 'the snapshot, by digest or id')
+    .description('launch a job from a snapshot, or one for each fold of an alias')
+    .option('--snapshot <snapshot>', 'by digest, id, or DATASET@ALIAS:FOLD')
+    .option('--alias <dataset@alias>', 'a job for each fold of this alias', aliasNameOf)
+    .option('--folds <list>', 'with --alias: some of its folds, as 0,1,2', foldsOf)
     .option('--target <name>', 'the launch target', 'local')
     .option('--seed <number>', 'seed of the draws and the network', wholeOf, 1)
     .requiredOption('--reason <text>', 'why')
@@ -50,11 +64,18 @@ export const launch: AddCommand = (program, io) => {
     .option('--timeout <seconds>', 'with --watch: give up watching after this time', secondsOf)
     .option('--gate <figure>=<least>', 'with --watch: exit 4 where it is lower', gateOf, [])
     .action(async (options: Options) => {
-      const { snapshot, target, seed, reason, image, acceptWithdrawn, dryRun } = options;
+      const { snapshot, alias, folds, target, seed, reason, image, dryRun } = options;
+      requireOneOf(options);
       const file = options.settings === undefined ? {} : (readDocument(options.settings) as object);
       const settings = { ...file, ...options.set };
       const client = clientOf(io, options);
-      const body = { snapshot, target, seed, reason, image, acceptWithdrawn, dryRun, settings };
+      const { acceptWithdrawn } = options;
+      const rest = { target, seed, reason, image, acceptWithdrawn, dryRun, settings };
+      if (alias !== undefined) {
+        const body = { ...alias, folds, ...rest };
+        return showBatch(io, client, await client.create<JobBatch>('/v1/jobs', body), options);
+      }
+      const body = { snapshot, ...rest };
       const answer = await client.create<{ id: string; state: string }>('/v1/jobs', body);
       if (dryRun) return io.out(JSON.stringify(answer, null, options.json ? 0 : 2));
       io.say(`job ${answer.id} is ${answer.state}`);
@@ -62,3 +83,28 @@ export const launch: AddCommand = (program, io) => {
       else if (options.json) io.out(JSON.stringify(answer));
     });
 };
+
+function requireOneOf({ snapshot, alias, folds }: Options): void {
+  if ((snapshot === undefined) === (alias === undefined)) {
+    throw failure('give either --snapshot or --alias', exitCodes.usage);
+  }
+  if (folds !== undefined && alias === undefined) {
+    throw failure('--folds goes with --alias', exitCodes.usage);
+  }
+}
+
+async function showBatch(
+  io: Io,
+  client: Client,
+  answer: JobBatch,
+  options: Options,
+): Promise<void> {
+  if (options.dryRun) return io.out(JSON.stringify(answer, null, options.json ? 0 : 2));
+  const { batch, items } = answer;
+  for (const { id, state, snapshot } of items) {
+    io.say(`fold ${snapshot.fold}: job ${id} is ${state}`);
+  }
+  const named = items.map(({ id, snapshot }) => ({ id, name: `fold ${snapshot.fold}` }));
+  const jobs = options.watch ? await watchJobs(io, client, named, options) : items;
+  if (options.json) io.out(JSON.stringify({ batch, items: jobs }));
+}

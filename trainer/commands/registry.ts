@@ -1,16 +1,20 @@
 // Every command, by name.
 
+import { alias } from './alias.ts';
+import { approve } from './approve.ts';
 import { demo } from './demo.ts';
 import { diff } from './diff.ts';
 import { doctor } from './doctor.ts';
 import type { AddCommand } from './io.ts';
 import { launch } from './launch.ts';
+import { lineage } from './lineage.ts';
 import { push } from './push.ts';
 import { rules } from './rules.ts';
 import { scan } from './scan.ts';
 import { scores } from './scores.ts';
 import { shares } from './shares.ts';
 import { snapshot } from './snapshot.ts';
+import { tokens } from './tokens.ts';
 import { usage } from './usage.ts';
 import { verify } from './verify.ts';
 import { watch } from './watch.ts';
@@ -26,11 +30,15 @@ export const commands: Record<string, AddCommand> = {
   snapshot,
   diff,
   shares,
+  lineage,
+  approve,
+  alias,
   withdraw,
   usage,
   launch,
   watch,
   verify,
   demo,
+  tokens,
   doctor,
 };

@@ -36,19 +36,31 @@ export async function watchJob(
   id: string,
   { timeout, gate, json }: Pick<Options, 'timeout' | 'gate' | 'json'>,
 ): Promise<Job> {
-  const [job] = await followJobs(io, client, [{ id, name: `job ${id}` }], {
-    timeoutSeconds: timeout,
-  });
-  io.say(jobSentence(job));
-  const faults = gate.map((one) => gateFault(job, one)).filter((fault) => fault !== null);
-  if (!hasEnded(job)) io.exitWith(exitCodes.timedOut);
-  else if (job.state !== 'succeeded') io.exitWith(exitCodes.failed);
-  else if (faults.length > 0) {
-    for (const fault of faults) io.say(fault);
-    io.exitWith(exitCodes.gateNotMet);
-  }
+  const [job] = await watchJobs(io, client, [{ id, name: `job ${id}` }], { timeout, gate });
   if (json) io.out(JSON.stringify(job));
   return job;
+}
+
+/** Follows several jobs; says how each ended and sets the exit code by the worst of them. */
+export async function watchJobs(
+  io: Io,
+  client: Client,
+  asked: { id: string; name: string }[],
+  { timeout, gate }: Pick<Options, 'timeout' | 'gate'>,
+): Promise<Job[]> {
+  const jobs = await followJobs(io, client, asked, { timeoutSeconds: timeout });
+  const codes = jobs.map((job) => {
+    io.say(jobSentence(job));
+    if (!hasEnded(job)) return exitCodes.timedOut;
+    if (job.state !== 'succeeded') return exitCodes.failed;
+    const faults = gate.map((one) => gateFault(job, one)).filter((fault) => fault !== null);
+    for (const fault of faults) io.say(asked.length > 1 ? `job ${job.id}: ${fault}` : fault);
+    return faults.length > 0 ? exitCodes.gateNotMet : exitCodes.done;
+  });
+  const { failed, timedOut, gateNotMet } = exitCodes;
+  const worst = [failed, timedOut, gateNotMet].find((code) => codes.includes(code));
+  if (worst !== undefined) io.exitWith(worst);
+  return jobs;
 }
 
 export const hasEnded = ({ state }: Pick<Job, 'state'>) => endStates.includes(state);

@@ -19,6 +19,11 @@ export function foldOf(text: string): Fold {
   throw new InvalidArgumentError('a fold is a number from 0, or "all"');
 }
 
+/** Folds from the command line, as 0,1,2. */
+export function foldsOf(text: string): Fold[] {
+  return text.split(',').map((one) => foldOf(one.trim()));
+}
+
 export function wholeOf(text: string): number {
   const value = Number(text);
   if (/^\d+$/.test(text) && Number.isSafeInteger(value)) return value;
