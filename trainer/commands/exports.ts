@@ -1,7 +1,6 @@
 // Exports checked without trusting the service: a snapshot against its digest, an epoch's draws
 // against the plan, a job's ledger against both.
 
-import { createHash } from 'node:crypto';
 import type { LedgerEpoch } from '../../api/contract/jobs.ts';
 import { type SnapshotDocument, snapshotDocumentSchema } from '../../api/contract/trainer.ts';
 import {
