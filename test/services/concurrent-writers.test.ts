@@ -3,8 +3,7 @@
 
 import { sql } from 'drizzle-orm';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import type { Database } from '../../api/store/database.ts';
-import { rows } from '../../api/store/database.ts';
+import { type Database, rows } from '../../api/store/database.ts';
 import { openPostgres } from '../../api/store/open-postgres.ts';
 import { openTestApp, type TestApp } from '../support/app.ts';
 import { committedDataset, must, rules } from '../support/builders.ts';
@@ -108,6 +107,34 @@ describe.skipIf(noPostgres())('eight writers', () => {
     expect(held).toEqual([]);
   });
 
+  test('moving a protected alias while approvals come and go: never past its rule', async () => {
+    const [author, mover, approver] = [
+      await writers[0].as('ada', 'editor'),
+      await writers[1].as('mo', 'editor'),
+      await writers[2].as('bo', 'approver'),
+    ];
+    const alias = `${path}/aliases/guarded`;
+    const moves: number[] = [];
+    for (let round = 0; round < 6; round++) {
+      const rule = { ...rules, sampling: { ...rules.sampling, cap: 3 + round / 10 } };
+      const named = { name: `guard${round}`, rules: rule, reason: 'r' };
+      await author.call('POST', `${path}/rule-sets`, named);
+      const body = { ...fold, ruleSet: `guard${round}@1` };
+      const { digest } = (await author.call('POST', `${path}/snapshots`, body)).body;
+      const approvals = `/v1/snapshots/${digest}/approvals`;
+      const move = () =>
+        mover.call('PUT', alias, { snapshots: { 0: digest }, protected: true, reason: 'better' });
+      expect((await move()).status).toBe(409);
+      const vouch = { meaning: 'reviewed', reason: 'r' };
+      const { id } = (await approver.call('POST', approvals, vouch)).body;
+      const revoke = () => approver.call('POST', `${approvals}/${id}/revoke`, { reason: 'doubt' });
+      const answers = await Promise.all([move(), move(), revoke(), move(), move(), move()]);
+      moves.push(answers.filter(({ status }, k) => k !== 2 && status < 300).length);
+      expect((await move()).status === 409 || moves[round] > 0).toBe(true);
+    }
+    expect(await movesPastTheRule(postgres.owner)).toEqual([]);
+  });
+
   test('leave one chain: every sequence once, each hash from the one before', async () => {
     const verified = (await writers[0].call('GET', '/v1/audit/verify')).body;
     const [{ count, last }] = await rows<{ count: number; last: number }>(
@@ -119,3 +146,25 @@ describe.skipIf(noPostgres())('eight writers', () => {
     expect(count).toBeGreaterThan(30);
   });
 });
+
+// Moves of protected aliases to a snapshot without an approval, by another person than mover and
+// author, that stood when the move was written down: by the order of the audit chain alone.
+async function movesPastTheRule({ orm }: Database): Promise<unknown[]> {
+  return await rows(
+    orm,
+    sql`select m.sequence from audit_entries m, alias_moves a, jsonb_each_text(a.snapshots) at
+      join snapshots s on s.id = at.value
+      where m.action = 'alias.moved' and a.protected
+        and a.name = (m.text::jsonb -> 'detail' ->> 'name')
+        and a.number = (m.text::jsonb -> 'detail' ->> 'number')::int
+        and not exists (
+          select 1 from approvals p
+          join audit_entries given on given.action = 'snapshot.approved'
+            and given.text::jsonb -> 'detail' ->> 'approval' = p.id
+          left join audit_entries revoked on revoked.action = 'approval.revoked'
+            and revoked.text::jsonb -> 'detail' ->> 'approval' = p.id
+          where p.snapshot_digest = s.digest and p.created_by not in (a.created_by, s.created_by)
+            and given.sequence < m.sequence
+            and (revoked.sequence is null or revoked.sequence > m.sequence))`,
+  );
+}
