@@ -46,9 +46,10 @@ let lastHex = '';
 function hexOf(value: number): string {
   if (value === lastFactor) return lastHex;
   bits.setFloat64(0, value);
-  const word = (at: number) => bits.getUint32(at).toString(16).padStart(8, '0');
   lastFactor = value;
-  lastHex = word(0) + word(4);
+  lastHex =
+    bits.getUint32(0).toString(16).padStart(8, '0') +
+    bits.getUint32(4).toString(16).padStart(8, '0');
   return lastHex;
 }
 

@@ -47,35 +47,52 @@ export function readJsonLines(file: string): unknown[] {
     });
 }
 
+/** A longer run of bytes without a newline is nothing that we write. */
+const longestBlock = 2 ** 25;
+
+const newline = 10;
+
 /**
- * The lines of a UTF-8 file, gzipped or not, each with its newline: every byte is in one of them.
+ * The bytes of a file, gzipped or not, in blocks of so many lines; the last holds what is left. All
+ * bytes are in one of them. Throws a usage Failure where the file cannot be read.
  */
-export async function* rawLines(file: string): AsyncGenerator<string, undefined> {
-  const decoder = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true });
-  let rest = '';
+export async function* lineBlocks(file: string, lines: number): AsyncGenerator<Buffer> {
+  let pieces: Buffer[] = [];
+  let held = 0;
+  let whole = 0;
   try {
-    for await (const bytes of unzipped(file)) {
-      const text = rest + decoder.decode(bytes, { stream: true });
-      const end = text.lastIndexOf('\n') + 1;
-      rest = text.slice(end);
-      yield* text.slice(0, end).match(/[^\n]*\n/g) ?? [];
+    for await (const piece of unzipped(file)) {
+      let start = 0;
+      for (let at = piece.indexOf(newline); at >= 0; at = piece.indexOf(newline, at + 1)) {
+        if (++whole < lines) continue;
+        yield Buffer.concat([...pieces, piece.subarray(start, at + 1)]);
+        pieces = [];
+        held = 0;
+        whole = 0;
+        start = at + 1;
+      }
+      pieces.push(piece.subarray(start));
+      held += piece.length - start;
+      if (held > longestBlock) throw new Error('its lines are longer than any of an export');
     }
-    rest += decoder.decode();
   } catch (cause) {
     throw fault(file, 'read', cause);
   }
-  if (rest !== '') yield rest;
+  if (held > 0) yield Buffer.concat(pieces);
 }
 
-function unzipped(file: string): AsyncIterable<Buffer> {
+async function* unzipped(file: string): AsyncGenerator<Buffer> {
   const fd = openSync(file, 'r');
   const start = Buffer.alloc(2);
   readSync(fd, start, 0, 2, 0);
-  const bytes = createReadStream(file, { fd, start: 0, highWaterMark: 1 << 20 });
-  if (start[0] !== 0x1f || start[1] !== 0x8b) return bytes;
-  const gunzip = createGunzip();
+  const bytes = createReadStream(file, { fd, start: 0, highWaterMark: 2 ** 20 });
+  if (start[0] !== 0x1f || start[1] !== 0x8b) return yield* bytes;
+  const gunzip = createGunzip({ chunkSize: 2 ** 20 });
   bytes.on('error', (cause) => gunzip.destroy(cause));
-  return bytes.pipe(gunzip);
+  yield* bytes.pipe(gunzip);
+  // What follows the end of a zip is passed over without a word.
+  const more = bytes.bytesRead - gunzip.bytesWritten;
+  if (more > 0) throw new Error(`${more} bytes follow the end of its gzip data`);
 }
 
 /** A file to write, opened before any work is done for it. */

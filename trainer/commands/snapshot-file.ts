@@ -1,8 +1,8 @@
-// An exported snapshot checked to the byte, as it is read: each line must be what the service would
-// write for the numbers in it, and the numbers must give the digests. A million cases take seconds
-// and no more memory than a few thousand.
+// An exported snapshot checked to the byte, as it is read: each block of lines must be what the
+// service would write for the numbers in it, and the numbers must give the digests. A million cases
+// take two seconds and no more memory than a few thousand.
 
-import { createHash, type Hash } from 'node:crypto';
+import { createHash } from 'node:crypto';
 import { z } from 'zod';
 import { digestSchema } from '../../api/contract/shared.ts';
 import {
@@ -13,14 +13,18 @@ import {
 import { snapshotHeaderSchema } from '../../api/contract/snapshots.ts';
 import { canonicalHeader, chunkCases, compareIds } from '../../api/weights/digest.ts';
 import { noSnapshot } from './exports.ts';
-import { rawLines, readDocument } from './files.ts';
+import { lineBlocks, readDocument } from './files.ts';
+import { type Columns, emptyColumns, lineReaders } from './snapshot-lines.ts';
 
-const factsSchema = z.object({
-  digest: digestSchema,
+const factsShape = { digest: digestSchema, header: z.strictObject(snapshotHeaderSchema.shape) };
+const besideSchema = z.object({ ...factsShape, scoresDigest: digestSchema.nullable() });
+// The document itself is held to its keys: a misspelt one would leave the scores unchecked.
+const documentSchema = z.strictObject({
+  ...factsShape,
   scoresDigest: digestSchema.nullish(),
-  header: snapshotHeaderSchema,
+  cases: z.array(z.unknown()),
 });
-type Facts = z.infer<typeof factsSchema>;
+type Facts = Omit<z.infer<typeof documentSchema>, 'cases'>;
 
 export type FileVerdict = {
   /** What is wrong and on which line, or null. */
@@ -37,18 +41,31 @@ export type FileVerdict = {
  * Failure where a file cannot be read or is none of these.
  */
 export async function verifySnapshotFile(file: string, header?: string): Promise<FileVerdict> {
-  const lines = rawLines(file);
   const format = formatOf(file, header);
-  const first = (await lines.next()).value ?? '';
-  const { facts, start } = opened(first, { file, header, format });
-  const verdict = { digest: facts.digest, caseCount: facts.header.caseCount };
-  const scored = format !== 'text/tab-separated-values' && typeof facts.scoresDigest === 'string';
-  const fault =
-    start === null
-      ? 'line 1 is not as the service writes it'
-      : await faultOf(startingWith(start, lines), { format, facts });
-  return { ...verdict, fault, scoresChecked: fault === null && scored };
+  let start: Start | undefined =
+    header === undefined
+      ? undefined
+      : {
+          facts: factsOf(readDocument(header), besideSchema, header),
+          head: lineForms[format].before,
+        };
+  let check: RunningCheck | undefined;
+  let fault: string | null = null;
+  for await (const block of lineBlocks(file, chunkCases)) {
+    start ??= startOf(block, file);
+    check ??= runningCheck(format, start);
+    fault = check.add(block);
+    if (fault !== null) break;
+  }
+  start ??= startOf(Buffer.alloc(0), file);
+  check ??= runningCheck(format, start);
+  fault ??= check.end();
+  const { digest, header: stated, scoresDigest } = start.facts;
+  const scored = hasScores(format) && typeof scoresDigest === 'string';
+  return { fault, digest, caseCount: stated.caseCount, scoresChecked: fault === null && scored };
 }
+
+const hasScores = (format: SnapshotFormat) => format !== 'text/tab-separated-values';
 
 function formatOf(file: string, header?: string): SnapshotFormat {
   if (header === undefined) return 'application/json';
@@ -57,23 +74,17 @@ function formatOf(file: string, header?: string): SnapshotFormat {
   return ending === 'csv' ? 'text/csv' : 'text/tab-separated-values';
 }
 
-/** The facts of a snapshot and what follows them on the first line; null where that is altered. */
-function opened(
-  line: string,
-  { file, header, format }: { file: string; header?: string; format: SnapshotFormat },
-): { facts: Facts; start: string | null } {
-  if (header !== undefined) {
-    const { before } = lineForms[format];
-    const facts = factsOf(readDocument(header), header);
-    return { facts, start: line.startsWith(before) ? line.slice(before.length) : null };
-  }
+/** What a file is checked with, and the text that it must begin with. */
+type Start = { facts: Facts; head: string };
+
+// Of a JSON document. Fields as they came: their order is the database's, which is no schema's.
+function startOf(block: Buffer, file: string): Start {
   const mark = '"cases":[';
-  const end = line.includes(mark) ? line.indexOf(mark) + mark.length : line.length;
-  const document = jsonOf(end < line.length ? `${line.slice(0, end)}]}` : line);
-  const facts = factsOf(document, file);
-  // Fields as they came: their order is the database's, which is no schema's.
-  const written = JSON.stringify({ ...(document as object), cases: [] }).slice(0, -2);
-  return { facts, start: line.startsWith(written) ? line.slice(end) : null };
+  const end = block.indexOf(mark);
+  const text = block.subarray(0, end < 0 ? block.length : end + mark.length).toString('utf8');
+  const document = jsonOf(end < 0 ? text : `${text}]}`);
+  const facts = factsOf(document, documentSchema, file);
+  return { facts, head: JSON.stringify({ ...(document as object), cases: [] }).slice(0, -2) };
 }
 
 function jsonOf(text: string): unknown {
@@ -84,137 +95,94 @@ function jsonOf(text: string): unknown {
   }
 }
 
-function factsOf(document: unknown, file: string): Facts {
-  const read = factsSchema.safeParse(document);
+function factsOf<T extends Facts>(document: unknown, schema: z.ZodType<T>, file: string): T {
+  const read = schema.safeParse(document);
   if (read.success) return read.data;
   const [{ path, message }] = read.error.issues;
   throw noSnapshot(file, `${path.join('.') || 'document'}: ${message}`);
 }
 
-async function* startingWith(first: string, lines: AsyncIterable<string>): AsyncGenerator<string> {
-  if (first !== '') yield first;
-  yield* lines;
-}
+type RunningCheck = { add: (block: Buffer) => string | null; end: () => string | null };
 
-type Columns = Record<'targetUnits' | 'drawUnits' | 'lossFactors' | 'scores', number[]> & {
-  ids: string[];
-};
-
-type Digests = { whole: Hash; scores: Hash; targetUnits: number; drawUnits: number };
-
-async function faultOf(
-  lines: AsyncIterable<string>,
-  { format, facts }: { format: SnapshotFormat; facts: Facts },
-): Promise<string | null> {
+function runningCheck(format: SnapshotFormat, { facts, head }: Start): RunningCheck {
   const form: LineForm = lineForms[format];
-  const digests = newDigests(facts);
-  let chunk = emptyColumns();
-  let count = 0;
-  let lastId: string | null = null;
-  let ended = false;
-  for await (const line of lines) {
-    count++;
-    const k = parsers[format](line, chunk);
-    const written = k < 0 ? null : form.line(chunk, k);
-    ended = written !== null && line === written + form.after;
-    if (!ended && (written === null || line !== written + form.between)) {
-      return `line ${count} is not as the service writes it`;
+  const columns = emptyColumns(chunkCases);
+  const digests = runningDigests(facts);
+  const place = { lines: 0, cases: 0, lastId: null as string | null, ended: false };
+  const add = (block: Buffer) => {
+    if (place.ended && form.after !== form.between) return `it goes on after line ${place.lines}`;
+    const before = place.lines === 0 ? head : '';
+    const text = block.toString('utf8');
+    columns.ids = [];
+    lineReaders[format](text, before.length, columns);
+    place.ended = text.endsWith(form.after);
+    const last = columns.ids.length - 1;
+    let written = before;
+    let unordered: string | null = null;
+    for (const [k, id] of columns.ids.entries()) {
+      written += form.line(columns, k) + (k === last && place.ended ? form.after : form.between);
+      if (place.lastId !== null && compareIds(place.lastId, id) >= 0) unordered ??= id;
+      place.lastId = id;
+      digests.add(columns, k);
     }
-    const id = chunk.ids[k];
-    if (lastId !== null && compareIds(lastId, id) >= 0) return `case "${id}" is not in id order`;
-    lastId = id;
-    if (k + 1 < chunkCases) continue;
-    closeChunk(digests, chunk);
-    chunk = emptyColumns();
-  }
-  if (chunk.ids.length > 0) closeChunk(digests, chunk);
-  if (!ended) return `it ends after line ${count}, in the middle of the cases`;
-  return faultOfWhole(digests, { facts, count, format });
+    if (!Buffer.from(written).equals(block)) return difference(text, written, place.lines);
+    if (unordered !== null) return `case "${unordered}" is not in id order`;
+    place.lines += columns.ids.length + (before.endsWith('\n') ? 1 : 0);
+    place.cases += columns.ids.length;
+    return null;
+  };
+  const end = () => {
+    if (!place.ended) return `it ends after line ${place.lines}, in the middle of the cases`;
+    if (place.cases === facts.header.caseCount) return digests.fault(hasScores(format));
+    return `the header says ${facts.header.caseCount} cases, the file has ${place.cases}`;
+  };
+  return { add, end };
 }
 
-const newDigests = ({ header }: Facts): Digests => ({
-  whole: createHash('sha256').update(canonicalHeader(header)),
-  scores: createHash('sha256'),
-  targetUnits: 0,
-  drawUnits: 0,
-});
+// Where a text first differs from the one that belongs there.
+function difference(text: string, written: string, linesBefore: number): string {
+  const right = written.split('\n');
+  const lines = text.split('\n');
+  const at = lines.findIndex((line, k) => line !== right[k]);
+  // The bytes differ, their text does not: what is no UTF-8 is read as a replacement character.
+  if (at < 0) return 'it holds bytes that are no UTF-8';
+  return `line ${linesBefore + at + 1} is not as the service writes it`;
+}
 
-const emptyColumns = (): Columns => ({
-  ids: [],
-  targetUnits: [],
-  drawUnits: [],
-  lossFactors: [],
-  scores: [],
-});
-
-function closeChunk(digests: Digests, chunk: Columns): void {
+// Both digests (METHOD.md section 5, and of the scores), made from the numbers as they come.
+function runningDigests({ digest, header, scoresDigest }: Facts) {
   const { line, after } = lineForms['text/tab-separated-values'];
-  const scores = Buffer.alloc(8 * chunk.ids.length);
+  const whole = createHash('sha256').update(canonicalHeader(header));
+  const scores = createHash('sha256');
+  const scoreBytes = Buffer.alloc(8 * chunkCases);
+  const sums = { targetUnits: 0, drawUnits: 0 };
   let text = '';
-  for (let k = 0; k < chunk.ids.length; k++) {
-    text += line(chunk, k) + after;
-    scores.writeDoubleBE(chunk.scores[k], 8 * k);
-    digests.targetUnits += chunk.targetUnits[k];
-    digests.drawUnits += chunk.drawUnits[k];
-  }
-  digests.whole.update(createHash('sha256').update(text).digest());
-  digests.scores.update(scores);
-}
-
-function faultOfWhole(
-  digests: Digests,
-  { facts, count, format }: { facts: Facts; count: number; format: SnapshotFormat },
-): string | null {
-  const { digest, scoresDigest, header } = facts;
-  if (count !== header.caseCount) {
-    return `the header says ${header.caseCount} cases, the file has ${count}`;
-  }
-  for (const units of ['targetUnits', 'drawUnits'] as const) {
-    if (digests[units] !== 2 ** 52) return `${units} sum to ${digests[units]}, not 2^52`;
-  }
-  const made = `sha256:${digests.whole.digest('hex')}`;
-  if (made !== digest) return `the digest of the cases is ${made}, not ${digest}`;
-  if (format === 'text/tab-separated-values' || typeof scoresDigest !== 'string') return null;
-  const scores = `sha256:${digests.scores.digest('hex')}`;
-  return scores === scoresDigest
-    ? null
-    : `the digest of the scores is ${scores}, not ${scoresDigest}`;
-}
-
-// Each adds the case of a line to the columns and answers its place, or -1 where it is no such
-// line. They need not be strict: what they read is written again and compared.
-const parsers: Record<SnapshotFormat, (line: string, columns: Columns) => number> = {
-  // A case ends with its own brace; the last one is followed by that of the document.
-  'application/json': (line, columns) => fromJson(line.replace(/,\n$|\]\}\n$/, ''), columns),
-  'application/x-ndjson': fromJson,
-  'text/csv': (line, columns) => {
-    const quoted = /^"((?:[^"]|"")*)",(.*)\r?\n?$/s.exec(line);
-    const [, plainId, plainRest] = /^([^,]*),(.*)\r\n$/s.exec(line) ?? [];
-    const id = quoted === null ? plainId : quoted[1].replaceAll('""', '"');
-    const rest = quoted === null ? plainRest : quoted[2];
-    return added(columns, id, rest?.split(',').map(Number) ?? []);
-  },
-  'text/tab-separated-values': (line, columns) => {
-    const [id, target, draw, hex] = line.trimEnd().split('\t');
-    const factor = Buffer.alloc(8);
-    factor.write(hex ?? '', 'hex');
-    return added(columns, id, [Number(target), Number(draw), factor.readDoubleBE(), 0]);
-  },
-};
-
-function fromJson(line: string, columns: Columns): number {
-  const one = jsonOf(line) as Record<string, unknown>;
-  if (typeof one !== 'object' || one === null) return -1;
-  const { id, targetUnits, drawUnits, lossFactor, score } = one;
-  const numbers = [targetUnits, drawUnits, lossFactor, score].map(Number);
-  return typeof id === 'string' ? added(columns, id, numbers) : -1;
-}
-
-function added(columns: Columns, id: string | undefined, numbers: number[]): number {
-  if (id === undefined || numbers.length !== 4) return -1;
-  columns.targetUnits.push(numbers[0]);
-  columns.drawUnits.push(numbers[1]);
-  columns.lossFactors.push(numbers[2]);
-  columns.scores.push(numbers[3]);
-  return columns.ids.push(id) - 1;
+  let held = 0;
+  const closeChunk = () => {
+    if (held === 0) return;
+    whole.update(createHash('sha256').update(text).digest());
+    scores.update(scoreBytes.subarray(0, 8 * held));
+    text = '';
+    held = 0;
+  };
+  const add = (columns: Columns, k: number) => {
+    text += line(columns, k) + after;
+    scoreBytes.writeDoubleBE(columns.scores[k], 8 * held);
+    sums.targetUnits += columns.targetUnits[k];
+    sums.drawUnits += columns.drawUnits[k];
+    if (++held === chunkCases) closeChunk();
+  };
+  const fault = (scored: boolean) => {
+    closeChunk();
+    for (const units of ['targetUnits', 'drawUnits'] as const) {
+      if (sums[units] !== 2 ** 52) return `${units} sum to ${sums[units]}, not 2^52`;
+    }
+    const made = `sha256:${whole.digest('hex')}`;
+    if (made !== digest) return `the digest of the cases is ${made}, not ${digest}`;
+    const madeOfScores = `sha256:${scores.digest('hex')}`;
+    return !scored || typeof scoresDigest !== 'string' || madeOfScores === scoresDigest
+      ? null
+      : `the digest of the scores is ${madeOfScores}, not ${scoresDigest}`;
+  };
+  return { add, fault };
 }
