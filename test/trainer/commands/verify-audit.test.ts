@@ -11,6 +11,8 @@ import { beforeAll, describe, expect, test } from 'vitest';
 import { auditKeyOf, type Signature } from '../../../api/services/audit/signing.ts';
 import { run } from '../../../trainer/cli.ts';
 import { systemIo } from '../../../trainer/commands/io.ts';
+import { openTestApp } from '../../support/app.ts';
+import { frozenSnapshot, must } from '../../support/builders.ts';
 
 const folder = mkdtempSync(join(tmpdir(), 'counterweight-verify-audit-'));
 
@@ -155,6 +157,23 @@ describe('an export', () => {
     expect((await verify(file('anew.ndjson', textOf(anew)))).code).toBe(0);
     expect(await named(textOf(anew), '--anchor', anchor)).toEqual([3]);
   });
+});
+
+test('--replay tells what was decided, and says so where the chain does not hold', async () => {
+  const api = await openTestApp();
+  const { snapshot } = await frozenSnapshot(api);
+  const ann = await api.as('ann', 'approver');
+  const path = `/v1/snapshots/${snapshot.digest}/approvals`;
+  const { id } = await must(ann, 201, 'POST', path, { meaning: 'use', reason: 'seen' });
+  const text = await (await api.send('GET', '/v1/audit/export')).text();
+  const at = api.deps.now().toISOString();
+  const approval = { id, snapshot: snapshot.digest, meaning: 'use', by: 'ann', at, revoked: null };
+  const state = { aliases: [], approvals: [approval], withdrawals: [] };
+  const whole = await verify(file('decided.ndjson', text), '--replay');
+  expect(whole).toMatchObject({ code: 0, state });
+  const altered = file('undecided.ndjson', text.replaceAll('seen', 'none'));
+  expect(await verify(altered, '--replay')).toMatchObject({ code: 1, ok: false, state });
+  await api.database.close();
 });
 
 describe('a signature', () => {
