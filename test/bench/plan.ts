@@ -64,6 +64,9 @@ function median(values: number[]): number {
   return values.toSorted((a, b) => a - b)[Math.floor(values.length / 2)];
 }
 
+/** How the rows were measured, for whoever reads them. */
+export const planNote = `plans: medians of ${rounds} rounds in turns with the peers; in a round 5 epochs of ours, 3 of each peer, after one that is not counted`;
+
 /** Seconds of a plan after a warm-up; the median of five epochs. */
 function planSeconds(n: number): number {
   const raw = Float64Array.from({ length: n }, (_, k) => 0.2 + ((k * 7919) % 1000) / 210);
@@ -92,6 +95,6 @@ function peerSeconds(python: string, n: number): Peers {
     return JSON.parse(answer.toString('utf8')) as Peers;
   } catch {
     console.error(`${python} cannot be run: the rows of numpy and torch are missing`);
-    return { seconds: {}, versions: {} };
+    return { seconds: {}, versions: { python: null, numpy: null, torch: null } };
   }
 }

@@ -2,7 +2,7 @@
 // samplers that people use, and upload, freeze and fetch against COPY.
 
 import { copyRows } from './copy.ts';
-import { planRows } from './plan.ts';
+import { planNote, planRows } from './plan.ts';
 import { type BenchRow, printRows, writeRows } from './report.ts';
 
 const flag = (args: string[], name: string): string | undefined => {
@@ -24,5 +24,6 @@ export async function plansAndCopies(args: string[]): Promise<void> {
     rows.push(...(await copyRows(Number(flag(args, '--cases') ?? 1_000_000))));
   }
   printRows(rows);
+  if (only !== 'rows') console.log(planNote);
   if (json !== undefined) writeRows(json, rows, versions);
 }
