@@ -5,6 +5,7 @@ import { approve } from './approve.ts';
 import { demo } from './demo.ts';
 import { diff } from './diff.ts';
 import { doctor } from './doctor.ts';
+import { explain } from './explain.ts';
 import type { AddCommand } from './io.ts';
 import { launch } from './launch.ts';
 import { lineage } from './lineage.ts';
@@ -29,6 +30,7 @@ export const commands: Record<string, AddCommand> = {
   'what-if': whatIf,
   snapshot,
   diff,
+  explain,
   shares,
   lineage,
   approve,
