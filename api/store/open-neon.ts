@@ -1,16 +1,22 @@
-// Neon over WebSocket, for workerd: one Pool per request, never shared between requests.
+// Neon over WebSocket, for workerd: one Pool per request, never shared between requests. Its pool
+// is a `pg` pool with another way to connect.
 
 import { Pool } from '@neondatabase/serverless';
 import { drizzle } from 'drizzle-orm/neon-serverless';
-import type { Database } from './database.ts';
+import type pg from 'pg';
+import { type Database, everyWorkspace, type Orm } from './database.ts';
+import { poolWithin } from './pool-within.ts';
 
 export function openNeon(options: { url: string }): Database {
   const pool = new Pool({ connectionString: options.url });
-  const orm = drizzle(pool);
+  // As with pg: a dropped idle connection is not a fault of any request.
+  pool.on('error', () => {});
+  const within = (workspaceId: string): Orm =>
+    drizzle(poolWithin(pool as unknown as pg.Pool, workspaceId) as unknown as Pool);
   return {
     kind: 'neon',
-    orm,
-    within: () => orm,
+    orm: within(everyWorkspace),
+    within,
     script: async (text) => {
       await pool.query(text);
     },

@@ -1,9 +1,9 @@
-// Postgres through `pg`, for the Node deployment. Every connection says for which workspace it
-// works before it is used: that is what row-level security (migration 0004) goes by.
+// Postgres through `pg`, for the Node deployment.
 
 import { drizzle } from 'drizzle-orm/node-postgres';
 import pg from 'pg';
 import { type Database, everyWorkspace, type Orm } from './database.ts';
+import { poolWithin } from './pool-within.ts';
 
 export function openPostgres(options: { url: string; connections?: number }): Database {
   const pool = new pg.Pool({
@@ -23,32 +23,4 @@ export function openPostgres(options: { url: string; connections?: number }): Da
     },
     close: () => pool.end(),
   };
-}
-
-const workspaceOf = new WeakMap<pg.PoolClient, string>();
-
-// The same pool, whose connections are set to one workspace as they are handed out. The setting
-// stays on a connection, so that it is sent only when the next user is of another workspace.
-function poolWithin(pool: pg.Pool, workspaceId: string): pg.Pool {
-  const connect = async () => {
-    const client = await pool.connect();
-    if (workspaceOf.get(client) === workspaceId) return client;
-    try {
-      await client.query("select set_config('counterweight.workspace', $1, false)", [workspaceId]);
-    } catch (cause) {
-      client.release(true);
-      throw cause;
-    }
-    workspaceOf.set(client, workspaceId);
-    return client;
-  };
-  const query = async (text: pg.QueryConfig, values?: unknown[]) => {
-    const client = await connect();
-    try {
-      return await client.query(text, values);
-    } finally {
-      client.release();
-    }
-  };
-  return Object.assign(Object.create(pool) as pg.Pool, { connect, query });
 }

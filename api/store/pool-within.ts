@@ -1,0 +1,34 @@
+// A pool whose connections say for which workspace they work before they are handed out: that is
+// what row-level security (migration 0004) goes by.
+
+import type { Pool, PoolClient, QueryConfig } from 'pg';
+
+const workspaceOf = new WeakMap<PoolClient, string>();
+
+/**
+ * The same pool within one workspace. The setting stays on a connection, so that it is sent only
+ * when the next user is of another workspace; a pooler in between must keep sessions.
+ */
+export function poolWithin(pool: Pool, workspaceId: string): Pool {
+  const connect = async () => {
+    const client = await pool.connect();
+    if (workspaceOf.get(client) === workspaceId) return client;
+    try {
+      await client.query("select set_config('counterweight.workspace', $1, false)", [workspaceId]);
+    } catch (cause) {
+      client.release(true);
+      throw cause;
+    }
+    workspaceOf.set(client, workspaceId);
+    return client;
+  };
+  const query = async (text: QueryConfig, values?: unknown[]) => {
+    const client = await connect();
+    try {
+      return await client.query(text, values);
+    } finally {
+      client.release();
+    }
+  };
+  return Object.assign(Object.create(pool) as Pool, { connect, query });
+}
