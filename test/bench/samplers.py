@@ -1,4 +1,4 @@
-"""Seconds of one epoch's draws with the samplers that people use, in turns that the caller asks for.
+"""Seconds of one epoch's draws with the samplers that people use, in turns asked for line by line.
 
 The first line is {"n": cases, "batch": 2, "batches": how many of them are drawn}. The answer holds
 the versions of the packages. Each further line is one turn: every sampler draws once, and the
