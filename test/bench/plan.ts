@@ -1,7 +1,8 @@
 // The plan of an epoch of N draws over N cases against the samplers of numpy and torch, which run
 // in a Python process of their own, in turns with ours.
 
-import { execFileSync } from 'node:child_process';
+import { spawn } from 'node:child_process';
+import { createInterface } from 'node:readline';
 import { fileURLToPath } from 'node:url';
 import { drawPlan } from '../../api/weights/draws.ts';
 import { probabilityUnits } from '../../api/weights/units.ts';
@@ -9,12 +10,10 @@ import { type BenchRow, benchRow } from './report.ts';
 
 const sizes = [10_000, 100_000, 1_000_000];
 const batch = 2;
-const rounds = 3;
+const turns = 11;
 
 /** What we promise: half the time of the sampler that PyTorch users have. */
 const targets: Record<string, number> = { 'torch WeightedRandomSampler': 0.5 };
-
-type Peers = { seconds: Record<string, number>; versions: Record<string, unknown> };
 
 const peerNames = [
   'numpy choice per batch',
@@ -24,25 +23,33 @@ const peerNames = [
   'torch multinomial',
 ];
 
+type Versions = Record<string, string | null>;
+type Seconds = Record<string, number>;
+
 /** Rows for N = 1e4, 1e5 and 1e6; python3 or CW_BENCH_PYTHON runs the peers. */
-export function planRows(): { rows: BenchRow[]; versions: Record<string, unknown> } {
+export async function planRows(): Promise<{ rows: BenchRow[]; versions: Versions }> {
   const python = process.env.CW_BENCH_PYTHON ?? 'python3';
-  let versions: Record<string, unknown> = {};
-  const rows = sizes.flatMap((n) => {
+  let versions: Versions = {};
+  const rows: BenchRow[] = [];
+  for (const n of sizes) {
+    const peers = await startPeers(python, n);
+    const plan = planOf(n);
+    plan(0);
     const own: number[] = [];
-    const peers: Peers[] = [];
-    for (let round = 0; round < rounds; round++) {
-      own.push(planSeconds(n));
-      peers.push(peerSeconds(python, n));
+    const theirs: Seconds[] = [];
+    for (let turn = 1; turn <= turns; turn++) {
+      own.push(secondsOf(() => plan(turn)));
+      theirs.push(await peers.turn());
     }
-    versions = peers[0].versions;
-    return peerNames.map((name) => rowOf(n, name, own, peers));
-  });
+    peers.end();
+    versions = peers.versions;
+    rows.push(...peerNames.map((name) => rowOf(n, name, own, theirs)));
+  }
   return { rows, versions };
 }
 
-function rowOf(n: number, peer: string, own: number[], peers: Peers[]): BenchRow {
-  const times = peers.map(({ seconds }) => seconds[peer]).filter((one) => one !== undefined);
+function rowOf(n: number, peer: string, own: number[], theirs: Seconds[]): BenchRow {
+  const times = theirs.flatMap((seconds) => seconds[peer] ?? []);
   const missing = times.length === 0;
   const [library] = peer.split(' ');
   return benchRow({
@@ -65,36 +72,45 @@ function median(values: number[]): number {
 }
 
 /** How the rows were measured, for whoever reads them. */
-export const planNote = `plans: medians of ${rounds} rounds in turns with the peers; in a round 5 epochs of ours, 3 of each peer, after one that is not counted`;
+export const planNote = `plans: medians of ${turns} turns, in each of which ours and every peer draw once, after a draw that is not counted`;
 
-/** Seconds of a plan after a warm-up; the median of five epochs. */
-function planSeconds(n: number): number {
+function secondsOf(act: () => unknown): number {
+  const startedAt = performance.now();
+  act();
+  return (performance.now() - startedAt) / 1000;
+}
+
+/** Plans an epoch of n draws over n cases. */
+function planOf(n: number): (epoch: number) => Uint32Array {
   const raw = Float64Array.from({ length: n }, (_, k) => 0.2 + ((k * 7919) % 1000) / 210);
   const total = raw.reduce((sum, value) => sum + value, 0);
   const drawUnits = probabilityUnits(raw.map((value) => value / total));
   const digest = `sha256:${'0'.repeat(64)}`;
-  const plan = (epoch: number) => drawPlan({ digest, drawUnits, seed: 1, epoch, drawsPerEpoch: n });
-  plan(0);
-  return median(
-    Array.from({ length: 5 }, (_, k) => {
-      const startedAt = performance.now();
-      plan(k + 1);
-      return (performance.now() - startedAt) / 1000;
-    }),
-  );
+  return (epoch) => drawPlan({ digest, drawUnits, seed: 1, epoch, drawsPerEpoch: n });
 }
 
-function peerSeconds(python: string, n: number): Peers {
+type PeerProcess = { versions: Versions; turn: () => Promise<Seconds>; end: () => void };
+
+async function startPeers(python: string, n: number): Promise<PeerProcess> {
   const script = fileURLToPath(new URL('samplers.py', import.meta.url));
-  const asked = { n, runs: 3, batch, batches: batchesOf(n) };
-  try {
-    const answer = execFileSync(python, [script], {
-      input: `${JSON.stringify(asked)}\n`,
-      stdio: ['pipe', 'pipe', 'inherit'],
-    });
-    return JSON.parse(answer.toString('utf8')) as Peers;
-  } catch {
+  const child = spawn(python, [script], { stdio: ['pipe', 'pipe', 'inherit'] });
+  const output = createInterface({ input: child.stdout });
+  const lines = output[Symbol.asyncIterator]();
+  // A process that could not start answers no line.
+  child.on('error', () => output.close());
+  child.stdin.on('error', () => output.close());
+  const ask = async <Answer>(question: unknown): Promise<Answer | null> => {
+    child.stdin.write(`${JSON.stringify(question)}\n`);
+    const { value, done } = await lines.next();
+    return done ? null : (JSON.parse(value) as Answer);
+  };
+  const versions = await ask<Versions>({ n, batch, batches: batchesOf(n) });
+  if (versions === null) {
     console.error(`${python} cannot be run: the rows of numpy and torch are missing`);
-    return { seconds: {}, versions: { python: null, numpy: null, torch: null } };
   }
+  return {
+    versions: versions ?? { python: null, numpy: null, torch: null },
+    turn: async () => (versions === null ? {} : ((await ask<Seconds>('turn')) ?? {})),
+    end: () => child.stdin.end(),
+  };
 }

@@ -1,11 +1,12 @@
-"""Seconds of one epoch's draws with the samplers that people use, asked for by one JSON line.
+"""Seconds of one epoch's draws with the samplers that people use, in turns asked for line by line.
 
-Reads {"n": cases, "runs": runs}; answers {name: median seconds} or {name: null} where the package
-is missing, and the versions of the packages. The first run of each is a warm-up and not counted.
+The first line is {"n": cases, "batch": 2, "batches": how many of them are drawn}. The answer holds
+the versions of the packages. Each further line is one turn: every sampler draws once, and the
+answer is {name: seconds}, without the samplers whose package is missing. Before the first answer
+each has drawn once, which is not counted.
 """
 
 import json
-import statistics
 import sys
 import time
 
@@ -19,14 +20,10 @@ except ImportError:
     torch = None
 
 
-def median_seconds(act, runs):
+def seconds_of(act, scale):
+    started = time.perf_counter()
     act()
-    times = []
-    for _ in range(runs):
-        started = time.perf_counter()
-        act()
-        times.append(time.perf_counter() - started)
-    return statistics.median(times)
+    return scale * (time.perf_counter() - started)
 
 
 def numpy_samplers(p, n, batch, batches):
@@ -55,26 +52,33 @@ def torch_samplers(p, n):
     }
 
 
+def answer(value):
+    print(json.dumps(value), flush=True)
+
+
 def main():
     asked = json.loads(sys.stdin.readline())
-    n, runs, batch = asked["n"], asked["runs"], asked["batch"]
+    n = asked["n"]
     raw = [0.2 + (k * 7919 % 1000) / 210 for k in range(n)]
     total = sum(raw)
     p = [value / total for value in raw]
-    seconds = {}
+    samplers = {}
     if numpy is not None:
-        found = numpy_samplers(numpy.array(p) / sum(p), n, batch, asked["batches"])
-        for name, (act, scale) in found.items():
-            seconds[name] = scale * median_seconds(act, runs)
+        one = numpy.array(p) / sum(p)
+        samplers.update(numpy_samplers(one, n, asked["batch"], asked["batches"]))
     if torch is not None:
-        for name, (act, scale) in torch_samplers(p, n).items():
-            seconds[name] = scale * median_seconds(act, runs)
-    versions = {
-        "python": sys.version.split()[0],
-        "numpy": getattr(numpy, "__version__", None),
-        "torch": getattr(torch, "__version__", None),
-    }
-    print(json.dumps({"seconds": seconds, "versions": versions}))
+        samplers.update(torch_samplers(p, n))
+    for act, _ in samplers.values():
+        act()
+    answer(
+        {
+            "python": sys.version.split()[0],
+            "numpy": getattr(numpy, "__version__", None),
+            "torch": getattr(torch, "__version__", None),
+        }
+    )
+    for _ in sys.stdin:
+        answer({name: seconds_of(*given) for name, given in samplers.items()})
 
 
 main()

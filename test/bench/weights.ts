@@ -16,7 +16,7 @@ export async function plansAndCopies(args: string[]): Promise<void> {
   const rows: BenchRow[] = [];
   let versions: Record<string, unknown> = {};
   if (only !== 'rows') {
-    const plan = planRows();
+    const plan = await planRows();
     rows.push(...plan.rows);
     versions = plan.versions;
   }

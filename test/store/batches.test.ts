@@ -2,6 +2,9 @@
 // waits in a circle, and each fold is one snapshot.
 
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { actorOfToken } from '../../api/services/access.ts';
+import { freezeSources, prepareFold } from '../../api/services/snapshots/prepare.ts';
+import { insertSnapshots } from '../../api/store/snapshots.ts';
 import { openTestApp, type TestApp } from '../support/app.ts';
 import { committedDataset, must, rules } from '../support/builders.ts';
 import { noPostgres, startPostgres, type TestPostgres } from '../support/postgres.ts';
@@ -44,5 +47,35 @@ describe.skipIf(noPostgres())('folds frozen at the same time', () => {
     const frozen = audit.items.filter(({ detail }: any) => detail.dataset === name);
     expect(frozen).toHaveLength(4);
     expect((await must(api, 200, 'GET', '/v1/audit/verify')).ok).toBe(true);
+  });
+
+  test('that were all prepared before the first was stored do not wait in a circle', async () => {
+    await committedDataset(api, { name: 'circle' });
+    const ruleSet = { name: 'rare', rules, reason: 'lesions are rare' };
+    await must(api, 201, 'POST', '/v1/datasets/circle/rule-sets', ruleSet);
+    const actor = await actorOfToken(api.deps, api.token);
+    const input = { version: 1, split: 'five-fold', ruleSet: 'rare@1', reason: 'at once' };
+    const sources = await freezeSources(api.deps, actor, { ...input, dataset: 'circle' });
+    const prepare = async (fold: number) => {
+      const one = await prepareFold(api.deps, actor, { sources, input: { ...input, fold } });
+      if (one.stored !== null) throw new Error('stored before');
+      return one;
+    };
+    const orders = [
+      [0, 1, 2, 3, 4],
+      [4, 3, 2, 1, 0],
+      [2, 0, 4, 1, 3],
+    ];
+    const batches = await Promise.all(orders.map((order) => Promise.all(order.map(prepare))));
+    const stored = await Promise.all(
+      batches.map((batch) =>
+        insertSnapshots(
+          postgres.database.orm,
+          batch.map(({ made }) => made),
+          batch.map(({ entry }) => entry),
+        ),
+      ),
+    );
+    expect(stored.flat().filter((row) => row !== null)).toHaveLength(5);
   });
 });
