@@ -2,12 +2,28 @@
 
 import { z } from 'zod';
 
-export const splitFoldsSchema = z
-  .array(z.object({ train: z.array(z.string()), val: z.array(z.string()) }))
-  .min(1, 'a split has at least one fold')
-  .max(1000)
-  .meta({ id: 'SplitFolds' });
-export type SplitFolds = z.infer<typeof splitFoldsSchema>;
+export const splitLimits = { bodyBytes: 512 * 1024 * 1024, folds: 1000 };
+
+/** The body, for the reference; it is read as a stream and checked as it comes. */
+export const splitFoldsJsonSchema = {
+  type: 'array' as const,
+  minItems: 1,
+  maxItems: splitLimits.folds,
+  items: {
+    type: 'object' as const,
+    required: ['train', 'val'],
+    properties: {
+      train: { type: 'array' as const, items: { type: 'string' as const }, minItems: 1 },
+      val: { type: 'array' as const, items: { type: 'string' as const }, minItems: 1 },
+    },
+  },
+};
+
+/** One id of a split and where it stands: side `train` or `val` of a fold from 0. */
+export type SplitId = { fold: number; side: 'train' | 'val'; place: number; id: string };
+
+/** The ids of a split, some at a time; returns the number of folds. */
+export type SplitStream = AsyncGenerator<SplitId[], number>;
 
 export const splitAnswerSchema = z
   .object({

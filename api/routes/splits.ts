@@ -2,9 +2,11 @@
 
 import { createRoute } from '@hono/zod-openapi';
 import { nameSchema } from '../contract/shared.ts';
-import { splitAnswerSchema, splitFoldsSchema } from '../contract/splits.ts';
-import { json, jsonBody, problems } from '../http/responses.ts';
+import { splitAnswerSchema, splitFoldsJsonSchema, splitLimits } from '../contract/splits.ts';
+import { json, problems } from '../http/responses.ts';
 import { router } from '../http/router.ts';
+import { splitIds } from '../http/split-stream.ts';
+import { bodyChunks } from '../http/streams.ts';
 import { putSplit } from '../services/splits.ts';
 import { versionParam } from './versions.ts';
 
@@ -14,16 +16,18 @@ export function splitRoutes() {
       method: 'put',
       path: '/v1/datasets/{dataset}/versions/{n}/splits/{split}',
       tags: ['versions'],
-      summary: "Put a split: nnU-Net's splits_final.json as it is",
+      summary: "Put a split: nnU-Net's splits_final.json as it is, gzip or not",
+      description: `At most ${splitLimits.bodyBytes} bytes when unzipped, and ${splitLimits.folds} folds.`,
       request: {
         params: versionParam.extend({ split: nameSchema }),
-        body: jsonBody(splitFoldsSchema),
+        body: { content: { 'application/json': { schema: splitFoldsJsonSchema } } },
       },
       responses: { 200: json(splitAnswerSchema, 'The sizes of its folds'), ...problems },
     }),
     async (c) => {
       const { dataset, n, split } = c.req.valid('param');
-      const input = { dataset, number: n, split, folds: c.req.valid('json') };
+      const folds = splitIds(bodyChunks(c.req.raw, splitLimits.bodyBytes));
+      const input = { dataset, number: n, split, folds };
       return c.json(await putSplit(c.get('deps'), c.get('actor'), input), 200);
     },
   );

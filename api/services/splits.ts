@@ -1,9 +1,14 @@
 // Splits: nnU-Net's splits_final.json as it is, checked against the cases of the draft.
 
-import type { SplitAnswer, SplitFolds } from '../contract/splits.ts';
+import {
+  type SplitAnswer,
+  type SplitId,
+  type SplitStream,
+  splitLimits,
+} from '../contract/splits.ts';
 import type { Actor, Deps } from '../deps.ts';
 import { type InputFault, ProblemError } from '../errors.ts';
-import { findOrdinals } from '../store/cases.ts';
+import { listCaseColumnPages } from '../store/cases.ts';
 import { type FoldRow, insertSplit } from '../store/splits.ts';
 import { requireDataset } from './datasets.ts';
 import { entryOf } from './entries.ts';
@@ -19,25 +24,20 @@ const maxFaults = 100;
 export async function putSplit(
   deps: Deps,
   actor: Actor,
-  input: { dataset: string; number: number; split: string; folds: SplitFolds },
+  input: { dataset: string; number: number; split: string; folds: SplitStream },
 ): Promise<SplitAnswer> {
   const { id: datasetId, subjectAttribute } = await requireDataset(deps, actor, input.dataset);
-  const { number, split, folds } = input;
+  const { number, split } = input;
   await requireVersion(deps, { datasetId, number }, 'draft');
-  const ids = new Set(folds.flatMap((fold) => [...fold.train, ...fold.val]));
-  const ordinals = await findOrdinals(deps.database.orm, {
-    datasetId,
-    version: number,
-    ids: [...ids],
-  });
-  refuse(folds.flatMap((fold, k) => foldFaults(fold, k, ordinals)).slice(0, maxFaults));
-  const stored = folds.map(
-    ({ train, val }, fold): FoldRow => ({
-      fold,
-      train: Int32Array.from(train, (id) => ordinals.get(id) as number),
-      val: Int32Array.from(val, (id) => ordinals.get(id) as number),
-    }),
-  );
+  const ordinals = await ordinalsOf(deps, { datasetId, version: number });
+  const read = newFolds(ordinals);
+  let next = await input.folds.next();
+  while (!next.done) {
+    for (const one of next.value) read.add(one);
+    next = await input.folds.next();
+  }
+  const { stored, faults } = read.closed(next.value);
+  refuse(faults);
   if (subjectAttribute !== null) {
     const key = { datasetId, version: number, attribute: subjectAttribute };
     const subjects = await readSubjects(deps.database.orm, key);
@@ -70,30 +70,69 @@ function refuse(faults: InputFault[]): void {
   );
 }
 
-function foldFaults(
-  fold: SplitFolds[number],
-  k: number,
-  ordinals: Map<string, number>,
-): InputFault[] {
-  const faults: InputFault[] = [];
-  const sideOf = new Map<string, string>();
-  for (const side of ['train', 'val'] as const) {
-    if (fold[side].length === 0) {
-      faults.push({
-        pointer: `/${k}/${side}`,
-        detail: `fold ${k} has no cases on its ${side} side`,
-      });
-    }
-    fold[side].forEach((id, place) => {
-      const before = sideOf.get(id);
-      const detail = !ordinals.has(id)
-        ? `"${id}" is not a case of this version`
-        : before !== undefined
-          ? `case "${id}" stands in fold ${k} already, on its ${before} side`
-          : null;
-      if (detail !== null) faults.push({ pointer: `/${k}/${side}/${place}`, caseId: id, detail });
-      sideOf.set(id, side);
-    });
+async function ordinalsOf(
+  deps: Deps,
+  key: { datasetId: string; version: number },
+): Promise<Map<string, number>> {
+  const ordinals = new Map<string, number>();
+  for await (const page of listCaseColumnPages(deps.database.orm, { ...key, names: [] })) {
+    for (const { caseId, ordinal } of page) ordinals.set(caseId, ordinal);
   }
-  return faults;
+  return ordinals;
+}
+
+/** A fold while it is read. `seen` says by ordinal where a case stood: 1 train, 2 val. */
+type OpenFold = { train: number[]; val: number[]; seen: Uint8Array };
+
+const markOf = { train: 1, val: 2 };
+const sideOf = ['', 'train', 'val'];
+
+/** Folds as ordinals, filled id by id; an id that does not fit is a fault and not taken. */
+function newFolds(ordinals: Map<string, number>) {
+  let size = 0;
+  for (const ordinal of ordinals.values()) size = Math.max(size, ordinal + 1);
+  const open: OpenFold[] = [];
+  const faults: InputFault[] = [];
+  const add = ({ fold, side, place, id }: SplitId) => {
+    open[fold] ??= { train: [], val: [], seen: new Uint8Array(size) };
+    const { [side]: members, seen } = open[fold];
+    const ordinal = ordinals.get(id);
+    const detail =
+      ordinal === undefined
+        ? `"${id}" is not a case of this version`
+        : seen[ordinal] > 0
+          ? `case "${id}" stands in fold ${fold} already, on its ${sideOf[seen[ordinal]]} side`
+          : null;
+    if (detail !== null) {
+      if (faults.length < maxFaults) {
+        faults.push({ pointer: `/${fold}/${side}/${place}`, caseId: id, detail });
+      }
+      return;
+    }
+    seen[ordinal as number] = markOf[side];
+    members.push(ordinal as number);
+  };
+  const closed = (count: number) => {
+    if (count < 1 || count > splitLimits.folds) {
+      const detail = `a split has at least one fold and at most ${splitLimits.folds}`;
+      faults.unshift({ pointer: '', detail });
+    }
+    const stored: FoldRow[] = [];
+    for (let fold = 0; fold < Math.min(count, splitLimits.folds); fold++) {
+      const { train = [], val = [] } = open[fold] ?? {};
+      if (faults.length === 0) faults.push(...emptySides(fold, { train, val }));
+      stored.push({ fold, train: Int32Array.from(train), val: Int32Array.from(val) });
+    }
+    return { stored, faults };
+  };
+  return { add, closed };
+}
+
+function emptySides(fold: number, sides: { train: number[]; val: number[] }): InputFault[] {
+  return (['train', 'val'] as const)
+    .filter((side) => sides[side].length === 0)
+    .map((side) => ({
+      pointer: `/${fold}/${side}`,
+      detail: `fold ${fold} has no cases on its ${side} side`,
+    }));
 }

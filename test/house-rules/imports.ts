@@ -51,7 +51,7 @@ export const importTable: Row[] = [
     folder: 'api/http/',
     may: ['api/contract/', 'api/errors.ts', 'api/ids.ts'],
     mayTypes: ['api/deps.ts'],
-    packages: hono,
+    packages: [...hono, '@streamparser/json'],
   },
   ...['api/routes/', 'api/console/'].map((folder) => ({
     folder,
