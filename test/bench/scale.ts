@@ -1,4 +1,4 @@
-// npm run bench -- scale [CASES] [--postgres]: every operation on many synthetic cases, on embedded
+// npm run bench -- scale [CASES] [--postgres] [--json FILE]: every operation on many synthetic cases, on embedded
 // or real Postgres. Prints seconds per step, CPU of the service, and its peak memory so far.
 
 import { table } from '../../trainer/commands/io.ts';
@@ -11,6 +11,7 @@ import {
   type Step,
   startMeasured,
 } from './measured-service.ts';
+import { type BenchRow, benchRow, writeRows } from './report.ts';
 import { caseId } from './synthetic.ts';
 
 export async function scale(args: string[]): Promise<void> {
@@ -38,6 +39,16 @@ export async function scale(args: string[]): Promise<void> {
     await service.stop();
   }
   report(service.steps, caseCount);
+  const json = args[args.indexOf('--json') + 1];
+  if (args.includes('--json'))
+    writeRows(json, service.steps.flatMap(rowsOf), { caseCount, heapMb });
+}
+
+function rowsOf({ what, seconds, peakMb }: Step): BenchRow[] {
+  return [
+    benchRow({ name: what, value: seconds, unit: 's' }),
+    benchRow({ name: `${what}, peak memory so far`, value: peakMb, unit: 'MB' }),
+  ];
 }
 
 function report(steps: Step[], caseCount: number): void {
