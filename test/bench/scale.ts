@@ -1,6 +1,6 @@
-// npm run bench -- scale [CASES] [--postgres] [--json FILE]: every operation on many synthetic cases,
-// on embedded or real Postgres. Prints seconds per step, CPU of the service, and its peak memory so
-// far.
+// npm run bench -- scale [CASES] [--postgres] [--json FILE]: every operation on many synthetic
+// cases, on embedded or real Postgres. Prints seconds per step, CPU of the service, and its peak
+// memory so far.
 
 import { table } from '../../trainer/commands/io.ts';
 import { downloadSnapshot } from '../../trainer/snapshot-download.ts';
