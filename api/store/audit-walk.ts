@@ -7,7 +7,7 @@ import { type Orm, rows } from './database.ts';
 import { float64Array, int32Array, isWhole, wholeNumbers } from './number-arrays.ts';
 import { auditEntries, snapshots } from './schema.ts';
 import { jobs } from './schema-jobs.ts';
-import type { SnapshotVectors } from './snapshots.ts';
+import type { SnapshotVectors } from './vector-digests.ts';
 
 const walkedRows = 500;
 

@@ -8,19 +8,10 @@ import { type AuditEntry, appendAudit } from './audit.ts';
 import { type Orm, rows } from './database.ts';
 import { arrayLiteral, float64Array, int32Array, wholeNumbers } from './number-arrays.ts';
 import { snapshots } from './schema.ts';
-import { digestOfChunks, vectorsDigest } from './vector-digests.ts';
+import { digestOfChunks, type SnapshotVectors, vectorsDigest } from './vector-digests.ts';
 import { listWithdrawnOfFold } from './withdrawals.ts';
 
 export type SnapshotRow = typeof snapshots.$inferSelect;
-
-/** Cases of one chunk: `ordinals`, units out of 2^52, loss factors and scores, in digest order. */
-export type SnapshotVectors = {
-  ordinals: Int32Array;
-  targetUnits: Float64Array;
-  drawUnits: Float64Array;
-  lossFactors: Float64Array;
-  scores: Float64Array;
-};
 
 export const chunkCases = 8_192;
 

@@ -1,7 +1,14 @@
 // What the vectors of a chunk are, as bytes: the digest that every chunk keeps of itself, and the
 // one over all chunks that the audit entry of the snapshot keeps.
 
-import type { SnapshotVectors } from './snapshots.ts';
+/** Cases of one chunk: `ordinals`, units out of 2^52, loss factors and scores, in digest order. */
+export type SnapshotVectors = {
+  ordinals: Int32Array;
+  targetUnits: Float64Array;
+  drawUnits: Float64Array;
+  lossFactors: Float64Array;
+  scores: Float64Array;
+};
 
 const names = ['ordinals', 'targetUnits', 'drawUnits', 'lossFactors', 'scores'] as const;
 
