@@ -11,6 +11,28 @@ const count = z.int().min(1);
 export const maxDrawsPerEpoch = 2 ** 26;
 
 const maxPatchVoxels = 2 ** 24;
+const millimetres = z.number().positive().max(1000);
+const size = z.tuple([count, count, count]);
+
+/**
+ * The network of a job: channels per level, the finest first. `kernels` and `strides` are per level
+ * [depth, height, width]; a level's stride leads down to it, so the first is [1, 1, 1].
+ */
+export const networkSchema = z
+  .strictObject({
+    features: z.array(count.max(2048)).min(1).max(8),
+    kernels: z.array(size).optional(),
+    strides: z.array(size).optional(),
+    deepSupervision: z.boolean().optional(),
+  })
+  .refine(({ features, kernels }) => kernels === undefined || kernels.length === features.length, {
+    path: ['kernels'],
+    message: 'kernels need one entry per level of features',
+  })
+  .refine(({ features, strides }) => strides === undefined || strides.length === features.length, {
+    path: ['strides'],
+    message: 'strides need one entry per level of features',
+  });
 
 /** Settings of a job's trainer; sizes are [depth, height, width] in voxels. */
 export const settingsSchema = z
@@ -20,10 +42,9 @@ export const settingsSchema = z
     drawsPerEpoch: count.max(maxDrawsPerEpoch).default(100),
     batchSize: count.max(1024).default(2),
     learningRate: z.number().positive().max(10).optional(),
-    network: z.strictObject({ features: z.array(count.max(2048)).min(1).max(8) }).optional(),
-    patch: z
-      .tuple([count, count, count])
-      .refine((size) => size[0] * size[1] * size[2] <= maxPatchVoxels, {
+    network: networkSchema.optional(),
+    patch: size
+      .refine((sides) => sides[0] * sides[1] * sides[2] <= maxPatchVoxels, {
         message: `a patch has at most ${maxPatchVoxels} voxels`,
       })
       .optional(),
@@ -31,6 +52,22 @@ export const settingsSchema = z
     allowBatchDice: z.boolean().default(false),
     checkpointEvery: count.optional(),
     backend: z.enum(['auto', 'native', 'wasm', 'cpu']).optional(),
+    optimizer: z.enum(['adam', 'sgd']).optional(),
+    averaging: z.number().min(0).lt(1).optional(),
+    spacing: z.tuple([millimetres, millimetres, millimetres]).optional(),
+    normalization: z
+      .array(z.enum(['zScore', 'ct', 'none']))
+      .min(1)
+      .optional(),
+    memoryMiB: count.max(2 ** 24).optional(),
+    augmentation: z.enum(['none', 'mild', 'full']).optional(),
+    mirrorAxes: z
+      .array(z.enum(['x', 'y', 'z']))
+      .max(3)
+      .optional(),
+    foregroundShare: z.number().min(0).max(1).optional(),
+    mirrorInference: z.boolean().optional(),
+    prefetch: z.int().min(0).max(64).optional(),
   })
   .refine((settings) => settings.drawsPerEpoch % settings.batchSize === 0, {
     path: ['drawsPerEpoch'],
