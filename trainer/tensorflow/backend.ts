@@ -2,25 +2,28 @@
 // backend is used only after its operations have passed the self-test.
 
 import { createRequire } from 'node:module';
-import { dirname, relative } from 'node:path';
-import { pathToFileURL } from 'node:url';
+import { dirname } from 'node:path';
 import * as tf from '@tensorflow/tfjs';
 import { setThreadsCount, setWasmPaths } from '@tensorflow/tfjs-backend-wasm';
 import { registerMissingGradients } from './gradients.ts';
 import { replaceWasmKernels } from './kernels.ts';
+import { cpuDevice, startNative } from './native.ts';
 import { runSelfTest } from './self-test.ts';
 
 export type BackendName = 'native' | 'wasm' | 'cpu';
-export type Backend = { name: BackendName; reason: string; versions: Record<string, string> };
+export type Backend = {
+  name: BackendName;
+  reason: string;
+  /** What computes: the GPU, or the processor and its threads. */
+  device: string;
+  versions: Record<string, string>;
+  selfTest: { operations: number; worst: number };
+};
 
-type Started = { versions: Record<string, string> } | { problem: string };
+type Started = { device: string; versions: Record<string, string> } | { problem: string };
 
 const ownRequire = createRequire(import.meta.url);
 const wasmPackage = '@tensorflow/tfjs-backend-wasm';
-
-/** Where a native package may be: the image's own folder first, then the repository. */
-const nativePlaces = ['../gpu/package.json', '../../package.json'];
-const nativePackages = ['@tensorflow/tfjs-node-gpu', '@tensorflow/tfjs-node'];
 
 /**
  * Chooses, starts and tests a backend. `wanted` other than `auto` is obeyed or refused.
@@ -28,26 +31,29 @@ const nativePackages = ['@tensorflow/tfjs-node-gpu', '@tensorflow/tfjs-node'];
  */
 export async function chooseBackend({
   wanted,
+  threads,
   log,
 }: {
   wanted: 'auto' | BackendName;
+  /** Of one operation of the native backend; wasm and cpu use one. */
+  threads?: number;
   log: (line: string) => void;
 }): Promise<Backend> {
   const passedOver: string[] = [];
   const order: BackendName[] = wanted === 'auto' ? ['native', 'wasm', 'cpu'] : [wanted];
   for (const name of order) {
-    const started = await start(name);
+    const started = await start(name, threads);
     if ('problem' in started) {
       passedOver.push(`${name}: ${started.problem}`);
       continue;
     }
     registerMissingGradients();
     const reason = wanted === 'auto' ? [...passedOver, `${name} starts`].join('; ') : 'asked for';
-    const { operations, worst } = runSelfTest();
-    const tested = `${operations} operations tested, worst error ${worst.toExponential(1)}`;
-    log(`backend ${name} (${reason}); ${tested}`);
-    const versions = { tfjs: tf.version.tfjs, node: process.versions.node, ...started.versions };
-    return { name, reason, versions };
+    const selfTest = runSelfTest();
+    const versions = { node: process.versions.node, tfjs: tf.version.tfjs, ...started.versions };
+    const backend = { name, reason, device: started.device, versions, selfTest };
+    log(startLine(backend));
+    return backend;
   }
   if (wanted === 'auto') throw new Error(`no backend can be had. ${passedOver.join('; ')}`);
   throw new Error(
@@ -55,16 +61,23 @@ export async function chooseBackend({
   );
 }
 
-async function start(name: BackendName): Promise<Started> {
+/** The one line that a run starts with. */
+function startLine({ name, reason, device, versions, selfTest }: Backend): string {
+  const tested = `${selfTest.operations} operations tested, worst error ${selfTest.worst.toExponential(1)}`;
+  const shown = Object.entries(versions).map(([what, version]) => `${what} ${version}`);
+  return `backend ${name} (${reason}) on ${device}; ${shown.join(', ')}; ${tested}`;
+}
+
+async function start(name: BackendName, threads?: number): Promise<Started> {
   try {
-    if (name === 'native') return await startNative();
+    if (name === 'native') return await startNative({ threads });
     if (name === 'wasm') prepareWasm();
     if (!(await tf.setBackend(name))) return { problem: 'TensorFlow.js cannot start it' };
     const versions: Record<string, string> = {};
     if (name === 'wasm') versions[wasmPackage] = ownRequire(`${wasmPackage}/package.json`).version;
-    return { versions };
+    return { device: cpuDevice(1), versions };
   } catch (error) {
-    return { problem: (error as Error).message };
+    return { problem: (error as Error).message.split('\n')[0] };
   }
 }
 
@@ -73,39 +86,4 @@ function prepareWasm(): void {
   setWasmPaths(`${folder}/dist/`);
   setThreadsCount(1);
   replaceWasmKernels();
-}
-
-// The binding registers itself as backend "tensorflow" with the tfjs-core beside it, which must be
-// the copy that we use.
-async function startNative(): Promise<Started> {
-  const found = findNative();
-  if (found === null) {
-    return { problem: 'neither tfjs-node-gpu nor tfjs-node is installed (trainer/gpu or root)' };
-  }
-  const place = relative(process.cwd(), found.path);
-  try {
-    await import(pathToFileURL(found.path).href);
-  } catch (error) {
-    return { problem: `${place} does not load: ${(error as Error).message.split('\n')[0]}` };
-  }
-  if (tf.findBackendFactory('tensorflow') === null) {
-    return { problem: `${place} loads, but with a tfjs-core of its own: both must share one` };
-  }
-  if (!(await tf.setBackend('tensorflow'))) return { problem: `${place} does not start` };
-  return { versions: { [found.name]: found.version } };
-}
-
-function findNative(): { name: string; path: string; version: string } | null {
-  for (const place of nativePlaces) {
-    const fromThere = createRequire(new URL(place, import.meta.url));
-    for (const name of nativePackages) {
-      try {
-        const { version } = fromThere(`${name}/package.json`);
-        return { name, path: fromThere.resolve(name), version };
-      } catch {
-        // Not there: the next place is tried, and the caller says so if there is none.
-      }
-    }
-  }
-  return null;
 }

@@ -1,27 +1,13 @@
-// The choice of a backend and its refusals. Native is not installed where these run; what depends
-// on that is skipped elsewhere.
+// The choice of a backend and its refusals. What depends on whether the native backend is built is
+// skipped where it is not so.
 
-import { createRequire } from 'node:module';
 import * as tf from '@tensorflow/tfjs';
 import { expect, test } from 'vitest';
 import { chooseBackend } from '../../../trainer/tensorflow/backend.ts';
+import { testedOperations } from '../../../trainer/tensorflow/operations.ts';
+import { nativeIsBuilt } from '../../support/native.ts';
 
-function nativeInstalled(): boolean {
-  const places = ['../../../trainer/gpu/package.json', '../../../package.json'];
-  return places.some((place) => {
-    const require = createRequire(new URL(place, import.meta.url));
-    return ['@tensorflow/tfjs-node-gpu', '@tensorflow/tfjs-node'].some((name) => {
-      try {
-        require.resolve(name);
-        return true;
-      } catch {
-        return false;
-      }
-    });
-  });
-}
-
-const withoutNative = test.skipIf(nativeInstalled());
+const withoutNative = test.skipIf(nativeIsBuilt);
 
 test('starts wasm when asked for it, tested, and says which versions compute', async () => {
   const lines: string[] = [];
@@ -29,6 +15,8 @@ test('starts wasm when asked for it, tested, and says which versions compute', a
   expect(backend).toEqual({
     name: 'wasm',
     reason: 'asked for',
+    device: expect.stringMatching(/^CPU, .+, 1 thread$/),
+    selfTest: { operations: testedOperations.length, worst: expect.any(Number) },
     versions: {
       tfjs: '4.22.0',
       node: process.versions.node,
@@ -37,7 +25,9 @@ test('starts wasm when asked for it, tested, and says which versions compute', a
   });
   expect(tf.getBackend()).toBe('wasm');
   expect(lines).toHaveLength(1);
-  expect(lines[0]).toMatch(/^backend wasm \(asked for\); \d+ operations tested, worst error \S+e-/);
+  expect(lines[0]).toMatch(
+    /^backend wasm \(asked for\) on CPU, .+; node .+; \d+ operations tested, worst error \S+e-/,
+  );
 });
 
 test('starts cpu when asked for it', async () => {
@@ -48,13 +38,13 @@ test('starts cpu when asked for it', async () => {
 withoutNative('takes wasm by itself and says why it is not native', async () => {
   const { name, reason } = await chooseBackend({ wanted: 'auto', log: () => {} });
   expect(name).toBe('wasm');
-  expect(reason).toMatch(/^native: neither tfjs-node-gpu nor tfjs-node is installed.*wasm starts$/);
+  expect(reason).toMatch(/^native: it is not built \(npm run native\); wasm starts$/);
 });
 
 withoutNative('refuses native where it is not installed, and says what to do', async () => {
   const asked = chooseBackend({ wanted: 'native', log: () => {} });
   await expect(asked).rejects.toThrow(
-    /^backend native was asked for but cannot be had: neither .* Use --backend auto/,
+    /^backend native was asked for but cannot be had: it is not built .*Use --backend auto/,
   );
 });
 
