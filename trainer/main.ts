@@ -105,7 +105,8 @@ async function prepare(given: Pick<Run, 'around' | 'service' | 'reporter' | 'job
   }
   const settings = resolveSettings(job, environment.backend);
   const classes = classNames(job.labels);
-  const backend = await chooseBackend({ wanted: settings.backend, log: say });
+  const { threads } = environment;
+  const backend = await chooseBackend({ wanted: settings.backend, threads, log: say });
   say(`job ${job.id}, attempt ${job.attempt}, backend ${backend.name}`);
   const snapshot = await fetchSnapshot(service, job.snapshot.digest);
   say(`snapshot ${snapshot.digest}: ${snapshot.ids.length} cases, digest and sums verified`);

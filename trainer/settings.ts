@@ -27,10 +27,12 @@ export type Environment = {
   token: string;
   dataPath: string;
   outPath: string;
+  /** Threads of one operation on the native backend; null takes all of the machine's. */
+  threads: number | null;
   backend: BackendChoice | null;
 };
 
-/** Reads CW_API CW_JOB CW_TOKEN CW_DATA CW_OUT and flags; refuses what is missing or unknown. */
+/** Reads the CW_* variables and flags; refuses what is missing or unknown. */
 export function readEnvironment(
   env: Record<string, string | undefined>,
   flags: string[],
@@ -49,8 +51,16 @@ export function readEnvironment(
     token: read('CW_TOKEN'),
     dataPath: read('CW_DATA'),
     outPath: read('CW_OUT'),
+    threads: readThreads(env.CW_THREADS),
     backend: readBackendFlag(flags),
   };
+}
+
+function readThreads(given: string | undefined): number | null {
+  if (given === undefined || given.trim() === '') return null;
+  const threads = Number(given);
+  if (Number.isInteger(threads) && threads >= 1 && threads <= 1024) return threads;
+  return refuse(`CW_THREADS is a whole number from 1 to 1024, not "${given}"`);
 }
 
 function readBackendFlag(flags: string[]): BackendChoice | null {

@@ -33,7 +33,7 @@ export const exceptions: Exception[] = [
   {
     rule: 'every folder has a README',
     path: 'trainer/README.md',
-    upTo: 130,
+    upTo: 150,
     about: 'more than a page',
     reason: 'settings, environment, metrics and exit codes are one reference, read side by side',
   },

@@ -58,6 +58,7 @@ function run(service: TrainerService, more: Partial<Surroundings> = {}): Promise
       token: service.state.token,
       dataPath: join(root, 'data'),
       outPath,
+      threads: null,
       backend: 'cpu',
     },
     fetch: service.fetch,

@@ -40,6 +40,7 @@ test('the environment is read, and a flag chooses the backend', () => {
     token: 'secret',
     dataPath: '/data',
     outPath: '/out',
+    threads: null,
     backend: 'cpu',
   });
   expect(readEnvironment(env, ['--backend=wasm']).backend).toBe('wasm');
@@ -55,6 +56,15 @@ test('unknown flags, backends and addresses are refused', () => {
   refusal(() => readEnvironment(env, ['--backend', 'webgl']));
   refusal(() => readEnvironment(env, ['--backend']));
   refusal(() => readEnvironment({ ...env, CW_API: 'ftp://a' }, []));
+});
+
+test('threads are a whole number, or all there are', () => {
+  const threadsOf = (CW_THREADS: string) => readEnvironment({ ...env, CW_THREADS }, []).threads;
+  expect(threadsOf('2')).toBe(2);
+  expect(threadsOf('')).toBeNull();
+  for (const wrong of ['0', '-1', '1.5', 'all', '100000']) {
+    expect(refusal(() => threadsOf(wrong)).message).toContain(`"${wrong}"`);
+  }
 });
 
 test('settings get the defaults of this trainer, and the flag wins over the setting', () => {

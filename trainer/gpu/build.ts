@@ -1,11 +1,11 @@
 // `npm run native`: builds what the native backend needs, or does nothing where it stands already.
-// `--tensorflow FOLDER` links an installed TensorFlow (the CUDA image does) instead of the pinned one.
+// `--tensorflow FOLDER` links an installed TensorFlow (the CUDA image does), not the pinned one.
 
 import { spawn } from 'node:child_process';
 import { dirname } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
-import { CommandError } from './problems.ts';
+import { commandError } from './problems.ts';
 import { buildNative } from './steps.ts';
 
 const keptOutput = 64_000;
@@ -21,11 +21,11 @@ function run(command: string, args: string[], { cwd }: { cwd: string }): Promise
     child.stdout.on('data', keep);
     child.stderr.on('data', keep);
     child.on('error', (error: NodeJS.ErrnoException) =>
-      reject(new CommandError(command, { missing: error.code === 'ENOENT', output })),
+      reject(commandError(command, { missing: error.code === 'ENOENT', output })),
     );
     child.on('close', (code) => {
       if (code === 0) resolve();
-      else reject(new CommandError(command, { missing: false, output }));
+      else reject(commandError(command, { missing: false, output }));
     });
   });
 }

@@ -2,14 +2,14 @@
 // are long, and the reason is rarely in their last line.
 
 /** A program that could not be started (`missing`) or that ended with an error. */
-export class CommandError extends Error {
-  readonly missing: boolean;
-  readonly output: string;
-  constructor(command: string, { missing, output }: { missing: boolean; output: string }) {
-    super(missing ? `${command} is not installed` : `${command} failed`);
-    this.missing = missing;
-    this.output = output;
-  }
+export type CommandError = Error & { missing: boolean; output: string };
+
+export function commandError(
+  command: string,
+  { missing, output }: { missing: boolean; output: string },
+): CommandError {
+  const error = new Error(missing ? `${command} is not installed` : `${command} failed`);
+  return Object.assign(error, { missing, output });
 }
 
 const unreachable =

@@ -36,7 +36,7 @@ export async function chooseBackend({
 }: {
   wanted: 'auto' | BackendName;
   /** Of one operation of the native backend; wasm and cpu use one. */
-  threads?: number;
+  threads?: number | null;
   log: (line: string) => void;
 }): Promise<Backend> {
   const passedOver: string[] = [];
@@ -68,7 +68,7 @@ function startLine({ name, reason, device, versions, selfTest }: Backend): strin
   return `backend ${name} (${reason}) on ${device}; ${shown.join(', ')}; ${tested}`;
 }
 
-async function start(name: BackendName, threads?: number): Promise<Started> {
+async function start(name: BackendName, threads?: number | null): Promise<Started> {
   try {
     if (name === 'native') return await startNative({ threads });
     if (name === 'wasm') prepareWasm();

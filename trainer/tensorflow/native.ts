@@ -35,7 +35,7 @@ const environment: Record<string, string> = {
 export async function startNative({
   threads,
 }: {
-  threads?: number;
+  threads?: number | null;
 }): Promise<Native | { problem: string }> {
   const packageVersion = readVersion();
   if (packageVersion === null) return { problem: 'it is not built (npm run native)' };
@@ -45,7 +45,7 @@ export async function startNative({
     return { problem: `${fileURLToPath(built)} has a tfjs of its own: both must share one` };
   }
   for (const [name, value] of Object.entries(environment)) process.env[name] ??= value;
-  if (threads !== undefined) process.env.TF_NUM_INTRAOP_THREADS = String(threads);
+  if (threads) process.env.TF_NUM_INTRAOP_THREADS = String(threads);
   addRemovedFunction();
   const binding: Binding = fromThere('./binding.node');
   if (tf.findBackendFactory('tensorflow') === null) {
@@ -81,7 +81,7 @@ function addRemovedFunction(): void {
 }
 
 /** The processor and how many threads one operation uses. */
-export function cpuDevice(threads?: number): string {
+export function cpuDevice(threads?: number | null): string {
   const all = cpus();
   const count = threads ?? all.length;
   return `CPU, ${all[0]?.model.trim() ?? 'unknown'}, ${count} thread${count === 1 ? '' : 's'}`;
