@@ -59,10 +59,14 @@ function lossesAndGradient(
 }
 
 /**
- * (1/B) sum of factor times loss: never divided by the factors' sum or maximum (METHOD.md section
- * 5).
+ * (1/B) sum of factor times loss, B being `count`: never divided by the factors' sum or maximum
+ * (METHOD.md section 5). Parts of a batch, each with the whole batch's count, add up to its loss.
  */
-export function batchLoss(losses: tf.Tensor1D, lossFactors: ArrayLike<number>): tf.Scalar {
+export function batchLoss(
+  losses: tf.Tensor1D,
+  lossFactors: ArrayLike<number>,
+  count = losses.shape[0],
+): tf.Scalar {
   const factors = tf.tensor1d(Float32Array.from(lossFactors));
-  return tf.sum(tf.mul(losses, factors)).div<tf.Scalar>(losses.shape[0]);
+  return tf.sum(tf.mul(losses, factors)).div<tf.Scalar>(count);
 }

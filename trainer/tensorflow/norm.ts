@@ -2,6 +2,7 @@
 // the passes over the data that tfjs's own chain of operations would make.
 
 import * as tf from '@tensorflow/tfjs';
+import { isNative, nativeNormActivation } from './native-norm.ts';
 import { alongRows, rowsOf, spaceMean, type Volumes } from './space.ts';
 
 const epsilon = 1e-5;
@@ -17,6 +18,7 @@ export function instanceNormActivation(
   shift: tf.Tensor1D,
 ): tf.Tensor5D {
   const { shape } = x;
+  if (shape[0] === 1 && isNative()) return nativeNormActivation(x, scale, shift);
   const operation = tf.customGrad((x5, scale1, shift1, save) => {
     const rows = rowsOf(x5 as tf.Tensor, shape);
     const mean = spaceMean(rows, shape);
