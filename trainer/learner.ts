@@ -3,9 +3,9 @@
 
 import * as tf from '@tensorflow/tfjs';
 import type { Checkpoint, NamedTensors } from './checkpoint.ts';
-import { createNetwork, type Network } from './network.ts';
+import { createNetwork, levelSizes, type Network } from './network.ts';
 import type { Size } from './nifti.ts';
-import { createOptimizer, type Optimizer } from './optimizer.ts';
+import { createOptimizer, type Optimizer, type OptimizerOptions } from './optimizer.ts';
 import { type StepResult, trainStep } from './step.ts';
 
 /** Voxels of `count` patches, [count, depth, height, width, channel], and their classes. */
@@ -36,12 +36,19 @@ export function createLearner(given: {
   channelCount: number;
   classCount: number;
   features: number[];
+  /** Per level; by default 3 and 2, or 1 along a depth of 1. */
+  kernels?: Size[];
+  strides?: Size[];
+  deepSupervision?: boolean;
+  optimizer?: OptimizerOptions;
   seed: number;
 }): Learner {
-  const { backend, patch, channelCount, classCount, features, seed } = given;
-  const shape = { channels: channelCount, classes: classCount, features, seed };
-  const network = createNetwork({ ...shape, deep: patch[0] > 1 });
-  const optimizer = createOptimizer(network.parameters);
+  const { backend, patch, channelCount, classCount, features, seed, deepSupervision } = given;
+  const usual = levelSizes(features.length, patch[0] > 1);
+  const { kernels = usual.kernels, strides = usual.strides } = given;
+  const shape = { channels: channelCount, classes: classCount, features, kernels, strides, seed };
+  const network = createNetwork({ ...shape, deepSupervision });
+  const optimizer = createOptimizer(network.parameters, given.optimizer);
   const tensorOf = (values: Float32Array, count: number, size: Size): tf.Tensor5D =>
     tf.tensor5d(values, [count, ...size, channelCount]);
   return {
@@ -51,6 +58,7 @@ export function createLearner(given: {
     classCount,
     parameterCount: network.parameterCount,
     step: ({ lossFactors, learningRate, ...batch }) => {
+      optimizer.show('trained');
       const images = tensorOf(batch.images, lossFactors.length, patch);
       const labels = tf.tensor4d(batch.labels, [lossFactors.length, ...patch], 'int32');
       const result = trainStep({ network, optimizer, images, labels, lossFactors, learningRate });
@@ -59,6 +67,7 @@ export function createLearner(given: {
     },
     divisors: network.divisors,
     probabilities: async (image, size) => {
+      optimizer.show('averaged');
       const flat = tf.tidy(() =>
         tf.softmax(network.logits(tensorOf(image, 1, size)).reshape([-1, classCount])),
       );
@@ -73,25 +82,28 @@ export function createLearner(given: {
 }
 
 function stateOf(network: Network, optimizer: Optimizer): State {
-  const { steps, first, second } = optimizer.state();
+  const { steps, lists } = optimizer.state();
+  const values = optimizer.values();
   const parameters: NamedTensors = {};
   const moments: NamedTensors = { steps: { shape: [], data: Float32Array.of(steps) } };
-  network.parameters.forEach(({ name, variable }, i) => {
+  for (const [i, { name, variable }] of network.parameters.entries()) {
     const { shape } = variable;
-    parameters[name] = { shape, data: variable.dataSync<'float32'>().slice() };
-    moments[`first/${name}`] = { shape, data: first[i].slice() };
-    moments[`second/${name}`] = { shape, data: second[i].slice() };
-  });
+    parameters[name] = { shape, data: values[i].slice() };
+    for (const [list, arrays] of Object.entries(lists)) {
+      moments[`${list}/${name}`] = { shape, data: arrays[i].slice() };
+    }
+  }
   return { parameters, optimizer: moments };
 }
 
 function loadState(network: Network, optimizer: Optimizer, state: State): void {
-  for (const { name, variable } of network.parameters) {
-    const { data, shape } = state.parameters[name];
-    tf.tidy(() => variable.assign(tf.tensor(data, shape)));
-  }
-  const moments = (list: string) =>
-    network.parameters.map(({ name }) => state.optimizer[`${list}/${name}`].data);
-  const steps = state.optimizer.steps.data[0];
-  optimizer.load({ steps, first: moments('first'), second: moments('second') });
+  const names = network.parameters.map(({ name }) => name);
+  const lists = Object.keys(optimizer.state().lists).map((list) => [
+    list,
+    names.map((name) => state.optimizer[`${list}/${name}`].data),
+  ]);
+  optimizer.load(
+    names.map((name) => state.parameters[name].data),
+    { steps: state.optimizer.steps.data[0], lists: Object.fromEntries(lists) },
+  );
 }

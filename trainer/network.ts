@@ -3,6 +3,8 @@
 
 import * as tf from '@tensorflow/tfjs';
 import { philoxWords } from '../api/weights/philox.ts';
+import type { Size } from './nifti.ts';
+import { isNative } from './tensorflow/native-norm.ts';
 import { instanceNormActivation } from './tensorflow/norm.ts';
 import { addBias } from './tensorflow/space.ts';
 
@@ -14,6 +16,10 @@ export type Network = {
   parameterCount: number;
   /** [B,D,H,W,channels] -> [B,D,H,W,classes]; D, H, W are multiples of `divisors`. */
   logits: (image: tf.Tensor5D) => tf.Tensor5D;
+  /** The logits, and with deep supervision those of the coarser levels behind them, finest first. */
+  outputs: (image: tf.Tensor5D) => tf.Tensor5D[];
+  /** By what [depth, height, width] each of `outputs` is smaller than the image. */
+  outputStrides: Size[];
   divisors: [number, number, number];
   dispose: () => void;
 };
@@ -25,16 +31,31 @@ export type NetworkShape = {
   /** Feature channels per level, the finest first. */
   features: number[];
   seed: number;
-  /** False for images of depth 1: kernels and strides then leave the depth alone. */
-  deep: boolean;
+  /** Per level [depth, height, width]: size of its convolutions. */
+  kernels: Size[];
+  /** Per level: the stride that leads down to it; the first is [1, 1, 1]. */
+  strides: Size[];
+  /** Whether the decoder's coarser levels learn to segment, too (Lee et al., 2015). */
+  deepSupervision?: boolean;
 };
 
-type Triple = [number, number, number];
+/** Kernels of 3 and strides of 2; for images of depth 1 they leave the depth alone. */
+export function levelSizes(
+  levels: number,
+  deep: boolean,
+): Pick<NetworkShape, 'kernels' | 'strides'> {
+  const kernel: Size = deep ? [3, 3, 3] : [1, 3, 3];
+  const stride: Size = deep ? [2, 2, 2] : [1, 2, 2];
+  return {
+    kernels: Array.from({ length: levels }, () => kernel),
+    strides: Array.from({ length: levels }, (_, level) => (level === 0 ? [1, 1, 1] : stride)),
+  };
+}
+
 type Make = (name: string, shape: number[], fill: 'he' | number) => tf.Variable;
 
 /** A network with parameters drawn from the seed (He et al., 2015); same seed, same parameters. */
 export function createNetwork(shape: NetworkShape): Network {
-  const { features, deep } = shape;
   const parameters: Parameter[] = [];
   const random = normals(shape.seed);
   const make: Make = (name, size, fill) => {
@@ -47,18 +68,24 @@ export function createNetwork(shape: NetworkShape): Network {
     parameters.push({ name, variable });
     return variable;
   };
-  const logits = layers(shape, make);
-  const step = 2 ** (features.length - 1);
+  const outputs = layers(shape, make);
+  const reductions = shape.strides.map((_, level) => product(shape.strides.slice(0, level + 1)));
+  const heads = shape.deepSupervision ? Math.max(1, shape.features.length - 1) : 1;
   return {
     parameters,
     parameterCount: parameters.reduce((sum, { variable }) => sum + variable.size, 0),
-    logits,
-    divisors: [deep ? step : 1, step, step],
+    logits: (image) => outputs(image, 1)[0],
+    outputs: (image) => outputs(image, heads),
+    outputStrides: reductions.slice(0, heads),
+    divisors: reductions[reductions.length - 1],
     dispose: () => {
       for (const { variable } of parameters) variable.dispose();
     },
   };
 }
+
+const product = (strides: Size[]): Size =>
+  [0, 1, 2].map((axis) => strides.reduce((sum, stride) => sum * stride[axis], 1)) as Size;
 
 // Standard normal numbers by Box and Muller from a Philox stream.
 function normals(seed: number): () => number {
@@ -76,7 +103,7 @@ type Block = (x: tf.Tensor5D, skip?: tf.Tensor5D) => tf.Tensor5D;
 function block(
   make: Make,
   name: string,
-  { kernel, from, to, skip }: { kernel: Triple; from: number; to: number; skip?: number },
+  { kernel, from, to, skip }: { kernel: Size; from: number; to: number; skip?: number },
 ): Block {
   const filter = make(`${name}/filter`, [...kernel, from, to], 'he') as unknown as tf.Tensor5D;
   const skipFilter =
@@ -84,6 +111,11 @@ function block(
   const scale = make(`${name}/scale`, [to], 1) as unknown as tf.Tensor1D;
   const shift = make(`${name}/shift`, [to], 0) as unknown as tf.Tensor1D;
   return (x, beside) => {
+    if (skipFilter !== null && beside !== undefined && isNative()) {
+      const both = tf.concat([x, beside], 4);
+      const filters = tf.concat([filter, skipFilter as unknown as tf.Tensor5D], 3);
+      return instanceNormActivation(tf.conv3d(both, filters, 1, 'same'), scale, shift);
+    }
     const own = tf.conv3d(x, filter, 1, 'same');
     if (skipFilter === null || beside === undefined)
       return instanceNormActivation(own, scale, shift);
@@ -92,45 +124,58 @@ function block(
   };
 }
 
-function layers(
-  { channels, classes, features, deep }: NetworkShape,
-  make: Make,
-): Network['logits'] {
-  const kernel: Triple = deep ? [3, 3, 3] : [1, 3, 3];
-  const two: Triple = deep ? [2, 2, 2] : [1, 2, 2];
+type Outputs = (image: tf.Tensor5D, heads: number) => tf.Tensor5D[];
+
+function layers(shape: NetworkShape, make: Make): Outputs {
+  const { channels, features, kernels, strides } = shape;
+  const filterOf = (name: string, size: number[]) => make(name, size, 'he') as unknown as Filter;
   const encoder = features.map((to, level) => {
     const from = level === 0 ? channels : to;
+    const kernel = kernels[level];
+    const size = level === 0 ? [] : [...strides[level], features[level - 1], to];
     return {
-      down: level === 0 ? null : make(`down${level}`, [...two, features[level - 1], to], 'he'),
+      down: level === 0 ? null : filterOf(`down${level}`, size),
       first: block(make, `encoder${level}/first`, { kernel, from, to }),
       second: block(make, `encoder${level}/second`, { kernel, from: to, to }),
     };
   });
   const decoder = features.slice(0, -1).map((to, level) => ({
-    up: make(`up${level}`, [...two, to, features[level + 1]], 'he'),
-    first: block(make, `decoder${level}/first`, { kernel, from: to, to, skip: to }),
-    second: block(make, `decoder${level}/second`, { kernel, from: to, to }),
+    up: filterOf(`up${level}`, [...strides[level + 1], to, features[level + 1]]),
+    first: block(make, `decoder${level}/first`, { kernel: kernels[level], from: to, to, skip: to }),
+    second: block(make, `decoder${level}/second`, { kernel: kernels[level], from: to, to }),
   }));
-  const last = make(
-    'logits/filter',
-    [1, 1, 1, features[0], classes],
-    'he',
-  ) as unknown as tf.Tensor5D;
-  const bias = make('logits/bias', [classes], 0) as unknown as tf.Tensor1D;
-  return (image) => {
+  const heads = headsOf(shape, make);
+  return (image, count) => {
     const skips: tf.Tensor5D[] = [];
     let x = image;
-    for (const { down, first, second } of encoder) {
-      if (down !== null) x = tf.conv3d(x, down as unknown as tf.Tensor5D, two, 'same');
+    for (const [level, { down, first, second }] of encoder.entries()) {
+      if (down !== null) x = tf.conv3d(x, down, strides[level], 'same');
       x = second(first(x));
       skips.push(x);
     }
+    const found = [x];
     for (let level = decoder.length - 1; level >= 0; level--) {
       const { up, first, second } = decoder[level];
-      const shape = skips[level].shape;
-      x = tf.conv3dTranspose(x, up as unknown as tf.Tensor5D, shape, two, 'same');
+      x = tf.conv3dTranspose(x, up, skips[level].shape, strides[level + 1], 'same');
       x = second(first(x, skips[level]));
+      found[level] = x;
     }
-    return addBias(tf.conv3d(x, last, 1, 'same'), bias);
+    return heads.slice(0, count).map((head, level) => head(found[level]));
   };
+}
+
+type Filter = tf.Tensor5D;
+
+// One 1x1x1 convolution per level that segments.
+function headsOf(
+  { features, classes, deepSupervision }: NetworkShape,
+  make: Make,
+): ((x: tf.Tensor5D) => tf.Tensor5D)[] {
+  const levels = deepSupervision ? Math.max(1, features.length - 1) : 1;
+  return Array.from({ length: levels }, (_, level) => {
+    const name = level === 0 ? 'logits' : `logits${level}`;
+    const filter = make(`${name}/filter`, [1, 1, 1, features[level], classes], 'he');
+    const bias = make(`${name}/bias`, [classes], 0) as unknown as tf.Tensor1D;
+    return (x) => addBias(tf.conv3d(x, filter as unknown as Filter, 1, 'same'), bias);
+  });
 }

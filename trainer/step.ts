@@ -4,6 +4,7 @@
 import * as tf from '@tensorflow/tfjs';
 import { batchLoss, caseLosses } from './loss.ts';
 import type { Network } from './network.ts';
+import type { Size } from './nifti.ts';
 import { globalNorm, type Optimizer } from './optimizer.ts';
 
 export type StepInput = {
@@ -65,7 +66,9 @@ export function lossAndGradients({
     let part!: Part;
     // Nothing is returned from `tidy`: it would look for tensors among the numbers, one by one.
     tf.tidy(() => {
-      const some = alone ? [tf.slice(images, from, 1), tf.slice(labels, from, 1)] : [images, labels];
+      const some = alone
+        ? [tf.slice(images, from, 1), tf.slice(labels, from, 1)]
+        : [images, labels];
       const [x, truth] = some as [tf.Tensor5D, tf.Tensor4D];
       const factors = alone ? [lossFactors[from]] : lossFactors;
       part = partOfBatch(network, { x, truth, factors, count });
@@ -91,12 +94,32 @@ function partOfBatch(
   let kept: tf.Tensor1D | null = null;
   const variables = network.parameters.map(({ variable }) => variable);
   const { value, grads } = tf.variableGrads(() => {
-    const losses = caseLosses(network.logits(x), truth);
+    const { losses, supervised } = lossesOfOutputs(network, x, truth);
     kept = tf.keep(losses.clone());
-    return batchLoss(losses, factors, count);
+    return batchLoss(supervised, factors, count);
   }, variables);
   const losses = (kept as unknown as tf.Tensor1D).dataSync<'float32'>();
   (kept as unknown as tf.Tensor1D).dispose();
   const gradients = variables.map(({ name }) => grads[name].dataSync<'float32'>().slice());
   return { loss: value.dataSync()[0], losses, gradients };
+}
+
+// Each case's loss, and what it learns from: with deep supervision the mean over the levels, each
+// weighing half of the one above it (as in nnU-Net), against labels taken at its voxels.
+function lossesOfOutputs(network: Network, x: tf.Tensor5D, truth: tf.Tensor4D) {
+  const outputs = network.outputs(x);
+  const losses = caseLosses(outputs[0], truth);
+  let supervised = losses;
+  let total = 1;
+  for (const [level, logits] of outputs.entries()) {
+    if (level === 0) continue;
+    const coarse = everyNth(truth, network.outputStrides[level]);
+    supervised = tf.add(supervised, tf.mul(caseLosses(logits, coarse), 2 ** -level));
+    total += 2 ** -level;
+  }
+  return { losses, supervised: outputs.length === 1 ? losses : supervised.div<tf.Tensor1D>(total) };
+}
+
+function everyNth(labels: tf.Tensor4D, [z, y, x]: Size): tf.Tensor4D {
+  return tf.stridedSlice(labels, [0, 0, 0, 0], labels.shape, [1, z, y, x]) as tf.Tensor4D;
 }

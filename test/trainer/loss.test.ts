@@ -4,7 +4,7 @@ import * as tf from '@tensorflow/tfjs';
 import fc from 'fast-check';
 import { beforeAll, expect, test } from 'vitest';
 import { batchLoss, caseLosses } from '../../trainer/loss.ts';
-import { createNetwork } from '../../trainer/network.ts';
+import { createNetwork, levelSizes } from '../../trainer/network.ts';
 import { lossAndGradients } from '../../trainer/step.ts';
 import { chooseBackend } from '../../trainer/tensorflow/backend.ts';
 import { losses } from '../../trainer/tensorflow/reference.ts';
@@ -148,7 +148,7 @@ function expectedGradients(combine: BatchLoss): { found: number[]; wanted: numbe
     classes: 3,
     features: [2, 3],
     seed: 2,
-    deep: false,
+    ...levelSizes(2, false),
   });
   const variables = network.parameters.map(({ variable }) => variable);
   const one = (k: number) => ({
@@ -211,7 +211,13 @@ test('would not keep a factor to its case with Dice over the whole batch', () =>
 });
 
 test('tells the loss of the step and of each case without its factor', () => {
-  const network = createNetwork({ channels: 1, classes: 3, features: [2, 3], seed: 2, deep: true });
+  const network = createNetwork({
+    channels: 1,
+    classes: 3,
+    features: [2, 3],
+    seed: 2,
+    ...levelSizes(2, true),
+  });
   const images = tf.tensor5d(numbers([2, 2, 4, 4, 1], 1), [2, 2, 4, 4, 1]);
   const labels = someLabels(3, 3, [2, 2, 4, 4]);
   const plain = lossAndGradients({ network, images, labels, lossFactors: [1, 1] });

@@ -4,7 +4,7 @@
 import * as tf from '@tensorflow/tfjs';
 import { beforeAll, expect, test } from 'vitest';
 import { caseLosses } from '../../trainer/loss.ts';
-import { createNetwork, type Network } from '../../trainer/network.ts';
+import { createNetwork, levelSizes, type Network } from '../../trainer/network.ts';
 import { chooseBackend } from '../../trainer/tensorflow/backend.ts';
 import { numbers, relativeError } from '../../trainer/tensorflow/self-test.ts';
 
@@ -12,7 +12,13 @@ beforeAll(async () => {
   await chooseBackend({ wanted: 'wasm', log: () => {} });
 });
 
-const hippocampus = { channels: 1, classes: 3, features: [8, 16, 32], seed: 1, deep: true };
+const hippocampus = {
+  channels: 1,
+  classes: 3,
+  features: [8, 16, 32],
+  seed: 1,
+  ...levelSizes(3, true),
+};
 
 const valuesOf = ({ parameters }: Network) =>
   parameters.map(({ variable }) => [...variable.dataSync()]);
@@ -71,7 +77,7 @@ test('answers one logit per voxel and class, for every size its divisors allow',
 });
 
 test('takes plane images as volumes of depth 1 and leaves their depth alone', () => {
-  const network = createNetwork({ ...hippocampus, channels: 2, deep: false });
+  const network = createNetwork({ ...hippocampus, channels: 2, ...levelSizes(3, false) });
   expect(network.divisors).toEqual([1, 4, 4]);
   const shapes = network.parameters.filter(({ variable }) => variable.rank === 5);
   expect(shapes.every(({ variable }) => variable.shape[0] === 1)).toBe(true);
@@ -93,7 +99,12 @@ test.each([
   ['volumes', true],
   ['planes', false],
 ])('has gradients that agree with finite differences, for %s', (_, deep) => {
-  const network = createNetwork({ ...hippocampus, features: [3, 4], seed: 3, deep });
+  const network = createNetwork({
+    ...hippocampus,
+    features: [3, 4],
+    seed: 3,
+    ...levelSizes(2, deep),
+  });
   const shape: [number, number, number, number, number] = [2, deep ? 4 : 1, 4, 6, 1];
   const labels = tf.tensor4d(
     numbers(shape, 7).map((value) => (value > 0.4 ? 2 : value > 0 ? 1 : 0)),
@@ -157,4 +168,45 @@ test('leaves no tensor behind when it is disposed of', () => {
   tf.tidy(() => network.logits(image([1, 4, 4, 4, 1]))).dispose();
   network.dispose();
   expect(tf.memory().numTensors).toBe(before);
+});
+
+test('segments on its coarser levels, too, when they are to learn it', () => {
+  const plain = createNetwork({ ...hippocampus, features: [3, 4, 5] });
+  const network = createNetwork({ ...hippocampus, features: [3, 4, 5], deepSupervision: true });
+  expect(network.outputStrides).toEqual([
+    [1, 1, 1],
+    [2, 2, 2],
+  ]);
+  const shapes = tf.tidy(() => network.outputs(image([1, 4, 8, 4, 1])).map(({ shape }) => shape));
+  expect(shapes).toEqual([
+    [1, 4, 8, 4, 3],
+    [1, 2, 4, 2, 3],
+  ]);
+  expect(network.parameterCount - plain.parameterCount).toBe(4 * 3 + 3);
+  for (const one of [plain, network]) one.dispose();
+});
+
+test('takes kernels and strides level by level, for voxels longer than wide', () => {
+  const kernels: [number, number, number][] = [
+    [1, 3, 3],
+    [3, 3, 3],
+    [3, 3, 3],
+  ];
+  const strides: [number, number, number][] = [
+    [1, 1, 1],
+    [1, 2, 2],
+    [2, 2, 2],
+  ];
+  const network = createNetwork({ ...hippocampus, kernels, strides, deepSupervision: true });
+  expect(network.divisors).toEqual([2, 4, 4]);
+  expect(network.outputStrides).toEqual([
+    [1, 1, 1],
+    [1, 2, 2],
+  ]);
+  const outputs = tf.tidy(() => network.outputs(image([1, 2, 8, 4, 1])).map(({ shape }) => shape));
+  expect(outputs).toEqual([
+    [1, 2, 8, 4, 3],
+    [1, 2, 4, 2, 3],
+  ]);
+  network.dispose();
 });

@@ -50,15 +50,10 @@ test('goes on from its saved state with the numbers of a run that was never stop
   const early = parametersOf([1, -2], [3]);
   const before = createOptimizer(early);
   for (let step = 0; step < 4; step++) before.apply(gradientAt(step), 0.01);
-  const { steps, first, second } = before.state();
-  const saved = {
-    steps,
-    first: first.map((values) => values.slice()),
-    second: second.map((values) => values.slice()),
-  };
-  const late = parametersOf(...valuesOf(early));
+  const saved = structuredClone(before.state());
+  const late = parametersOf([7, 7], [7]);
   const after = createOptimizer(late);
-  after.load(saved);
+  after.load(before.values(), saved);
   for (let step = 4; step < 10; step++) after.apply(gradientAt(step), 0.01);
 
   expect(valuesOf(late)).toEqual(valuesOf(whole));
@@ -79,18 +74,51 @@ test('would not, if the state were left behind', () => {
 test('keeps a loaded state of its own', () => {
   const parameters = parametersOf([1, -2], [3]);
   const optimizer = createOptimizer(parameters);
-  const saved = {
-    steps: 1,
-    first: [new Float32Array(2), new Float32Array(1)],
-    second: [new Float32Array(2), new Float32Array(1)],
-  };
-  optimizer.load(saved);
+  const zeros = () => [new Float32Array(2), new Float32Array(1)];
+  const saved = { steps: 1, lists: { first: zeros(), second: zeros() } };
+  const values = zeros();
+  optimizer.load(values, saved);
   optimizer.apply(gradientAt(0), 0.01);
-  expect(saved).toEqual({
-    steps: 1,
-    first: [new Float32Array(2), new Float32Array(1)],
-    second: [new Float32Array(2), new Float32Array(1)],
-  });
+  expect(saved).toEqual({ steps: 1, lists: { first: zeros(), second: zeros() } });
+  expect(values).toEqual(zeros());
+});
+
+test('moves by momentum 0.99 with Nesterov and a little weight decay', () => {
+  const parameters = parametersOf([1, -2], [3]);
+  const optimizer = createOptimizer(parameters, { kind: 'sgd', averaging: 0 });
+  const wanted = [1, -2, 3];
+  const speed = [0, 0, 0];
+  for (let step = 1; step <= 20; step++) {
+    optimizer.apply(gradientAt(step), 0.001);
+    for (const [k, own] of gradientAt(step)
+      .flatMap((values) => [...values])
+      .entries()) {
+      const gradient = own + 3e-5 * wanted[k];
+      speed[k] = 0.99 * speed[k] + gradient;
+      wanted[k] -= 0.001 * (gradient + 0.99 * speed[k]);
+    }
+  }
+  expect(valuesOf(parameters).flat()).toEqual(wanted.map((value) => expect.closeTo(value, 5)));
+});
+
+test('shows averaged parameters when asked, and goes on from the trained ones', () => {
+  const [plain, averaged] = [parametersOf([1, -2], [3]), parametersOf([1, -2], [3])];
+  const without = createOptimizer(plain);
+  const optimizer = createOptimizer(averaged, { kind: 'adam', averaging: 0.9 });
+  const mean = [1, -2, 3];
+  for (let step = 1; step <= 30; step++) {
+    without.apply(gradientAt(step), 0.01);
+    optimizer.apply(gradientAt(step), 0.01);
+    const keep = Math.min(0.9, (1 + step) / (10 + step));
+    for (const [k, value] of valuesOf(averaged).flat().entries()) {
+      mean[k] = keep * mean[k] + (1 - keep) * value;
+    }
+  }
+  expect(valuesOf(averaged)).toEqual(valuesOf(plain));
+  optimizer.show('averaged');
+  expect(valuesOf(averaged).flat()).toEqual(mean.map((value) => expect.closeTo(value, 5)));
+  optimizer.show('trained');
+  expect(valuesOf(averaged)).toEqual(valuesOf(plain));
 });
 
 test('scales a gradient down to norm 12, all arrays together, and says that it did', () => {
@@ -98,7 +126,7 @@ test('scales a gradient down to norm 12, all arrays together, and says that it d
   const optimizer = createOptimizer(parameters);
   const result = optimizer.apply([Float32Array.of(30, 0), Float32Array.of(40)], 0.01);
   expect(result).toEqual({ gradientNorm: 50, clipped: true });
-  const [inFirst, inSecond] = optimizer.state().first;
+  const [inFirst, inSecond] = optimizer.state().lists.first;
   expect(globalNorm([inFirst, inSecond])).toBeCloseTo(0.1 * clipNorm, 5);
   expect(inSecond[0] / inFirst[0]).toBeCloseTo(4 / 3, 5);
 });
@@ -106,7 +134,7 @@ test('scales a gradient down to norm 12, all arrays together, and says that it d
 test('leaves a gradient of norm 12 and less as it is', () => {
   const optimizer = createOptimizer(parametersOf([0, 0]));
   expect(optimizer.apply([Float32Array.of(12, 0)], 0.01).clipped).toBe(false);
-  expect(optimizer.state().first[0][0]).toBeCloseTo(1.2, 6);
+  expect(optimizer.state().lists.first[0][0]).toBeCloseTo(1.2, 6);
 });
 
 test('measures norms beyond the range of float32', () => {

@@ -2,11 +2,12 @@
 
 import * as tf from '@tensorflow/tfjs';
 import { beforeAll, beforeEach, expect, test } from 'vitest';
-import { createNetwork, type Network } from '../../trainer/network.ts';
+import { batchLoss, caseLosses } from '../../trainer/loss.ts';
+import { createNetwork, levelSizes, type Network } from '../../trainer/network.ts';
 import { createOptimizer, type Optimizer } from '../../trainer/optimizer.ts';
-import { type StepInput, trainStep } from '../../trainer/step.ts';
+import { lossAndGradients, type StepInput, trainStep } from '../../trainer/step.ts';
 import { chooseBackend } from '../../trainer/tensorflow/backend.ts';
-import { numbers } from '../../trainer/tensorflow/self-test.ts';
+import { numbers, relativeError } from '../../trainer/tensorflow/self-test.ts';
 
 beforeAll(async () => {
   await chooseBackend({ wanted: 'wasm', log: () => {} });
@@ -17,7 +18,13 @@ let optimizer: Optimizer;
 let input: StepInput;
 
 beforeEach(() => {
-  network = createNetwork({ channels: 1, classes: 2, features: [4, 6], seed: 1, deep: true });
+  network = createNetwork({
+    channels: 1,
+    classes: 2,
+    features: [4, 6],
+    seed: 1,
+    ...levelSizes(2, true),
+  });
   optimizer = createOptimizer(network.parameters);
   const values = numbers([2, 4, 4, 6, 1], 1);
   const images = tf.tensor5d(values, [2, 4, 4, 6, 1]);
@@ -44,7 +51,13 @@ test('learns: the loss of a batch falls to a tenth', () => {
 
 test('gives the same numbers again from the same seed', () => {
   const results = [0, 1].map(() => {
-    const own = createNetwork({ channels: 1, classes: 2, features: [4, 6], seed: 1, deep: true });
+    const own = createNetwork({
+      channels: 1,
+      classes: 2,
+      features: [4, 6],
+      seed: 1,
+      ...levelSizes(2, true),
+    });
     const its = { ...input, network: own, optimizer: createOptimizer(own.parameters) };
     for (let step = 0; step < 3; step++) trainStep(its);
     const values = own.parameters.map(({ variable }) => [...variable.dataSync()]);
@@ -60,13 +73,13 @@ test.each([
 ])('skips the step of %s: nothing reaches the parameters or Adam', (_, added, lossFactors) => {
   trainStep(input);
   const before = parameterValues();
-  const moments = optimizer.state().first.map((values) => [...values]);
+  const moments = optimizer.state().lists.first.map((values) => [...values]);
   const images = tf.tidy(() => tf.add(input.images, added)) as tf.Tensor5D;
   const result = trainStep({ ...input, images, lossFactors });
   images.dispose();
   expect(result).toMatchObject({ skipped: true, clipped: false, gradientNorm: Number.NaN });
   expect(parameterValues()).toEqual(before);
-  expect(optimizer.state().first.map((values) => [...values])).toEqual(moments);
+  expect(optimizer.state().lists.first.map((values) => [...values])).toEqual(moments);
   expect(optimizer.state().steps).toBe(1);
   expect(trainStep(input).skipped).toBe(false);
 });
@@ -87,4 +100,45 @@ test('leaves no tensor behind, skipped or not, and the images to their owner', (
   trainStep({ ...input, lossFactors: [1, Number.NaN] });
   expect(tf.memory().numTensors).toBe(before);
   expect(input.images.isDisposed).toBe(false);
+});
+
+test('adds up the same loss and gradients from cases one by one as from the whole batch', () => {
+  const own = createNetwork({
+    channels: 1,
+    classes: 2,
+    features: [2],
+    seed: 1,
+    ...levelSizes(1, true),
+  });
+  const shape: [number, number, number, number, number] = [2, 16, 32, 32, 1];
+  const images = tf.tensor5d(numbers(shape, 1), shape);
+  const labels = tf.tidy(() =>
+    tf.greater(images, 0).toInt().reshape<tf.Tensor4D>(shape.slice(0, 4)),
+  );
+  const lossFactors = [0.5, 3];
+  const both = lossAndGradients({ network: own, images, labels, lossFactors });
+  const alone = [0, 1].map((k) =>
+    lossAndGradients({
+      network: own,
+      images: tf.slice(images, k, 1),
+      labels: tf.slice(labels, k, 1),
+      lossFactors: [lossFactors[k]],
+    }),
+  );
+  expect(both.loss).toBeCloseTo((alone[0].loss + alone[1].loss) / 2, 5);
+  expect([...both.losses]).toEqual(alone.map(({ losses }) => expect.closeTo(losses[0], 5)));
+  for (const [k, gradient] of both.gradients.entries()) {
+    const wanted = gradient.map(
+      (_, i) => (alone[0].gradients[k][i] + alone[1].gradients[k][i]) / 2,
+    );
+    expect(relativeError(gradient, wanted)).toBeLessThan(1e-5);
+  }
+  const pooled = tf.tidy(() =>
+    tf
+      .variableGrads(() => batchLoss(caseLosses(own.logits(images), labels), lossFactors))
+      .value.dataSync(),
+  );
+  expect(both.loss).toBeCloseTo(pooled[0], 5);
+  tf.dispose([images, labels]);
+  own.dispose();
 });
