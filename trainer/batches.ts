@@ -4,11 +4,10 @@
 import { existsSync } from 'node:fs';
 import { isAbsolute, join, normalize, sep } from 'node:path';
 import type { TrainerCase } from '../api/contract/trainer.ts';
-import { augmentPatch } from './augment.ts';
+import { drawPatch, type PatchSettings } from './augment/augment.ts';
 import { type CasePaths, caseCache, fileSha256, type LoadedCase, loadCase } from './data.ts';
 import type { Batch } from './learner.ts';
 import type { Size } from './nifti.ts';
-import { cutPatch, forcedForeground } from './patches.ts';
 import { drawStream } from './sampler.ts';
 import { TrainerError } from './settings.ts';
 
@@ -26,7 +25,7 @@ export type Cases = {
   /** Patches of drawn cases; the first of them is draw `position` of the epoch's plan. */
   cutBatch: (drawn: {
     ids: string[];
-    patch: Size;
+    settings: PatchSettings;
     seed: number;
     epoch: number;
     position: number;
@@ -68,16 +67,15 @@ export function openCases(given: {
       for (const { id } of training) shapes.push((await load(id)).shape);
       return shapes;
     },
-    cutBatch: async ({ ids, patch, seed, epoch, position }) => {
+    cutBatch: async ({ ids, settings, seed, epoch, position }) => {
+      const { patch } = settings;
       const voxels = patch[0] * patch[1] * patch[2];
       const images = new Float32Array(ids.length * voxels * channelCount);
       const labels = new Int32Array(ids.length * voxels);
       for (const [place, id] of ids.entries()) {
         const loaded = await load(id);
         const random = drawStream({ seed, epoch, position: position + place });
-        const cut = { loaded, patch, random, forceForeground: forcedForeground(random) };
-        const one = cutPatch(cut);
-        augmentPatch(one, patch, random);
+        const one = drawPatch(loaded, settings, random);
         images.set(one.image, place * voxels * channelCount);
         labels.set(one.labels, place * voxels);
       }

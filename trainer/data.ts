@@ -15,8 +15,8 @@ export type LoadedCase = {
   labels: Uint8Array;
   shape: Size;
   spacing: Size;
-  /** Class value to the flat indices of its voxels; foreground classes that are present only. */
-  foreground: Map<number, Int32Array>;
+  /** Class value to its voxels per slice z; foreground classes that are present only. */
+  foreground: Map<number, Uint32Array>;
 };
 
 export type CasePaths = {
@@ -46,7 +46,7 @@ export async function loadCase({ id, images, label, values }: CasePaths): Promis
     labels,
     shape,
     spacing,
-    foreground: foregroundOf(labels),
+    foreground: foregroundOf(labels, shape),
   };
 }
 
@@ -97,15 +97,14 @@ function writeZScored(
     image[k * channels + channel] = (data[k] - mean) / deviation;
 }
 
-function foregroundOf(labels: Uint8Array): Map<number, Int32Array> {
-  const counts = new Uint32Array(256);
-  for (const label of labels) counts[label]++;
-  const found = new Map<number, Int32Array>();
+function foregroundOf(labels: Uint8Array, [depth, height, width]: Size): Map<number, Uint32Array> {
+  const counts = new Uint32Array(256 * depth);
+  for (let z = 0, k = 0; z < depth; z++)
+    for (const end = k + height * width; k < end; k++) counts[labels[k] * depth + z]++;
+  const found = new Map<number, Uint32Array>();
   for (let value = 1; value < 256; value++) {
-    if (counts[value] === 0) continue;
-    const places = new Int32Array(counts[value]);
-    for (let k = 0, next = 0; k < labels.length; k++) if (labels[k] === value) places[next++] = k;
-    found.set(value, places);
+    const own = counts.slice(value * depth, (value + 1) * depth);
+    if (own.some((count) => count > 0)) found.set(value, own);
   }
   return found;
 }
@@ -120,7 +119,7 @@ export async function fileSha256(path: string): Promise<string> {
 /** Keeps loaded cases up to a number of bytes; the one used longest ago goes first. */
 export function caseCache(load: (id: string) => Promise<LoadedCase>, maxBytes: number) {
   const kept = new Map<string, LoadedCase>();
-  const bytesOf = ({ image, labels }: LoadedCase) => image.byteLength + 2 * labels.byteLength;
+  const bytesOf = ({ image, labels }: LoadedCase) => image.byteLength + labels.byteLength;
   let bytes = 0;
   return async (id: string): Promise<LoadedCase> => {
     const known = kept.get(id);

@@ -3,6 +3,7 @@
 
 import { pathToFileURL } from 'node:url';
 import type { TrainerJob } from '../api/contract/trainer.ts';
+import { type PatchSettings, resolveMirrorAxes } from './augment/augment.ts';
 import { type Cases, openCases } from './batches.ts';
 import { findResumePoint, fingerprintOf, type Progress, writeCheckpoint } from './checkpoint.ts';
 import {
@@ -58,6 +59,7 @@ export type Run = {
   settings: ResolvedSettings;
   classes: string[];
   cases: Cases;
+  patches: PatchSettings;
   learner: Learner;
   snapshot: Snapshot;
   progress: Progress;
@@ -123,12 +125,28 @@ async function prepare(given: Pick<Run, 'around' | 'service' | 'reporter' | 'job
   const { features } = settings;
   const patch = settings.patch ?? defaultPatch(await cases.trainingShapes(50), features.length);
   const size = { patch, channelCount, classCount };
+  const mirrorAxes = resolveMirrorAxes(settings.mirrorAxes, {
+    labels: Object.keys(job.labels),
+    say,
+  });
+  const patches = { ...settings, patch, mirrorAxes };
   const learner = createLearner({ ...size, features, seed: job.seed, backend: backend.name });
   say(`${learner.parameterCount} parameters, patch ${patch.join(' x ')}`);
   const fingerprint = fingerprintOf({ ...settings, ...size, seed: job.seed });
   const progress = startOfRun(job, fingerprint);
   const fresh = { evaluation: null, open: null, skippedInARow: 0 };
-  return { ...given, say, settings, classes, cases, learner, snapshot, progress, ...fresh };
+  return {
+    ...given,
+    say,
+    settings,
+    classes,
+    cases,
+    patches,
+    learner,
+    snapshot,
+    progress,
+    ...fresh,
+  };
 }
 
 async function fetchSnapshot(service: Service, digest: string): Promise<Snapshot> {
@@ -162,7 +180,7 @@ async function trainEpoch(run: Run): Promise<void> {
     const startedAt = now();
     const position = progress.drawsDone;
     const ids = plan.slice(position, position + batchSize);
-    const batch = await cases.cutBatch({ ids, patch: learner.patch, seed, epoch, position });
+    const batch = await cases.cutBatch({ ids, settings: run.patches, seed, epoch, position });
     const lossFactors = ids.map(run.snapshot.lossFactorOf);
     const learningRate = polyDecay(settings.learningRate, progress.step, settings.steps);
     const result = learner.step({ ...batch, lossFactors, learningRate });

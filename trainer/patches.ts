@@ -11,37 +11,57 @@ export type Patch = {
   labels: Uint8Array;
 };
 
-/** Whether a batch slot must show foreground: one slot in three on average. */
-export function forcedForeground(random: RandomWords): boolean {
-  return random.below(3) === 0;
+/** Where a patch lies in its case, in voxels [z, y, x]. */
+export type Placement = {
+  /** The case's voxel that is the patch's first one; it may lie outside the case. */
+  start: Size;
+  /** What stays in its place when the patch is turned or scaled. */
+  pivot: Size;
+};
+
+/** Whether a batch slot must show foreground; `share` of them must, drawn one by one. */
+export function forcedForeground(random: RandomWords, share: number): boolean {
+  return random.word() < share * 2 ** 32;
 }
 
-/** Cuts a patch at random, or around a random voxel of a random foreground class. */
-export function cutPatch(input: {
-  loaded: LoadedCase;
+/**
+ * Places a patch at random, or so that it shows a random voxel of a random foreground class, which
+ * then is the pivot and so stays in sight. The pivot is the patch's middle otherwise.
+ */
+export function placePatch(input: {
+  loaded: Pick<LoadedCase, 'shape' | 'labels' | 'foreground'>;
   patch: Size;
   random: RandomWords;
   forceForeground: boolean;
-}): Patch {
+}): Placement {
   const { loaded, patch, random, forceForeground } = input;
-  const centre = forceForeground ? foregroundVoxel(loaded, random) : null;
+  const shown = forceForeground ? foregroundVoxel(loaded, random) : null;
   const start = patch.map((length, axis) => {
     const room = loaded.shape[axis] - length;
     if (room <= 0) return Math.floor(room / 2);
-    if (centre === null) return random.below(room + 1);
-    const wanted = centre[axis] - random.below(length);
+    if (shown === null) return random.below(room + 1);
+    const wanted = shown[axis] - random.below(length);
     return Math.min(Math.max(wanted, 0), room);
   }) as Size;
-  return copyPatch(loaded, start, patch);
+  const middle = patch.map((length, axis) => start[axis] + (length - 1) / 2) as Size;
+  return { start, pivot: shown ?? middle };
 }
 
-function foregroundVoxel({ foreground, shape }: LoadedCase, random: RandomWords): Size | null {
-  const classes = [...foreground.values()];
+/** A voxel [z, y, x] of a class at random, all classes as likely; null if there is none. */
+function foregroundVoxel(
+  { foreground, labels, shape }: Pick<LoadedCase, 'shape' | 'labels' | 'foreground'>,
+  random: RandomWords,
+): Size | null {
+  const classes = [...foreground];
   if (classes.length === 0) return null;
-  const places = classes[random.below(classes.length)];
-  const voxel = places[random.below(places.length)];
+  const [value, counts] = classes[random.below(classes.length)];
+  let rank = random.below(counts.reduce((sum, count) => sum + count, 0));
+  let z = 0;
+  while (rank >= counts[z]) rank -= counts[z++];
   const plane = shape[1] * shape[2];
-  return [Math.floor(voxel / plane), Math.floor((voxel % plane) / shape[2]), voxel % shape[2]];
+  let at = labels.indexOf(value, z * plane);
+  while (rank-- > 0) at = labels.indexOf(value, at + 1);
+  return [z, Math.floor((at % plane) / shape[2]), at % shape[2]];
 }
 
 /** The patch whose first voxel is at `start`, which may lie outside the case. */
@@ -57,6 +77,7 @@ export function copyPatch(
   };
   const fromX = Math.max(0, -start[2]);
   const toX = Math.min(width, shape[2] - start[2]);
+  if (toX <= fromX) return out;
   for (let z = Math.max(0, -start[0]); z < Math.min(depth, shape[0] - start[0]); z++) {
     for (let y = Math.max(0, -start[1]); y < Math.min(height, shape[1] - start[1]); y++) {
       const from = ((z + start[0]) * shape[1] + y + start[1]) * shape[2] + start[2];

@@ -78,6 +78,8 @@ function readBackendFlag(flags: string[]): BackendChoice | null {
 
 /** Settings with the trainer's own defaults filled in; only `patch` may wait for the data. */
 export type ResolvedSettings = Omit<Settings, 'learningRate' | 'network' | 'patch'> & {
+  augmentation: 'none' | 'mild' | 'full';
+  foregroundShare: number;
   learningRate: number;
   features: number[];
   patch: Size | null;
@@ -112,6 +114,8 @@ export function resolveSettings(job: TrainerJob, flag: BackendChoice | null): Re
   }
   return {
     ...rest,
+    augmentation: rest.augmentation ?? 'full',
+    foregroundShare: rest.foregroundShare ?? 1 / 3,
     learningRate: learningRate ?? 4e-3,
     features,
     patch: patch ?? null,

@@ -1,4 +1,4 @@
-// Cases as the trainer sees them: z-scores, labels, patches, flips; and that a bad file is refused
+// Cases as the trainer sees them: z-scores, labels, patches; and that a bad file is refused
 // by name before anything is learned from it.
 
 import { mkdtempSync } from 'node:fs';
@@ -6,10 +6,9 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { describe, expect, test } from 'vitest';
 import { philoxWords } from '../../api/weights/philox.ts';
-import { augmentPatch, flipLeftRight } from '../../trainer/augment.ts';
 import { caseCache, type LoadedCase, loadCase } from '../../trainer/data.ts';
 import { type Size, writeVolume } from '../../trainer/nifti.ts';
-import { copyPatch, cutPatch, forcedForeground, slidingWindows } from '../../trainer/patches.ts';
+import { copyPatch, forcedForeground, placePatch, slidingWindows } from '../../trainer/patches.ts';
 
 const folder = mkdtempSync(join(tmpdir(), 'counterweight-data-'));
 const spacing: Size = [1, 1, 1];
@@ -42,7 +41,8 @@ describe('a case', () => {
     }
     expect(labels[77]).toBe(2);
     expect([...foreground.keys()]).toEqual([1, 2]);
-    expect([...(foreground.get(2) as Int32Array)]).toEqual([77]);
+    expect([...foreground.get(2)!]).toEqual([0, 0, 1, 0]);
+    expect([...foreground.get(1)!]).toEqual([0, 0, 0, 19]);
   });
 
   test('is refused when its label has another shape', async () => {
@@ -94,7 +94,7 @@ describe('patches', () => {
   });
 
   test('show the forced class whenever it is forced, for a case larger or smaller than the patch', async () => {
-    const one = { ...(await loaded()), foreground: new Map([[2, Int32Array.of(77)]]) };
+    const one = { ...(await loaded()), foreground: new Map([[2, Uint32Array.of(0, 0, 1, 0)]]) };
     for (const patch of [
       [2, 2, 2],
       [4, 5, 6],
@@ -102,15 +102,36 @@ describe('patches', () => {
     ] as Size[]) {
       for (let seed = 0; seed < 50; seed++) {
         const input = { loaded: one, patch, random: philoxWords([seed, 0]), forceForeground: true };
-        expect(cutPatch(input).labels).toContain(2);
+        const { start, pivot } = placePatch(input);
+        expect(copyPatch(one, start, patch).labels).toContain(2);
+        expect(pivot).toEqual([2, 2, 5]);
       }
     }
   });
 
-  test('are forced in one slot of three', () => {
+  test('show every voxel of a class as often as another', async () => {
+    const one = await loaded();
+    const seen = new Map<string, number>();
+    const random = philoxWords([3, 4]);
+    for (let draw = 0; draw < 4000; draw++) {
+      const input = { loaded: one, patch: [2, 2, 2] as Size, random, forceForeground: true };
+      const place = placePatch(input).pivot.join();
+      seen.set(place, (seen.get(place) ?? 0) + 1);
+    }
+    expect(seen.size).toBe(20);
+    expect(Math.abs(seen.get('2,2,5')! - 2000)).toBeLessThan(160);
+    for (let k = 101; k < 120; k++) {
+      const place = [3, Math.floor((k % 30) / 6), k % 6].join();
+      expect(Math.abs(seen.get(place)! - 2000 / 19)).toBeLessThan(55);
+    }
+  });
+
+  test.each([0, 1 / 3, 0.9, 1])('are forced in a share of %d of the slots', (share) => {
     const random = philoxWords([1, 2]);
-    const forced = Array.from({ length: 3000 }, () => forcedForeground(random)).filter(Boolean);
-    expect(Math.abs(forced.length - 1000)).toBeLessThan(130);
+    const slots = Array.from({ length: 3000 }, () => forcedForeground(random, share));
+    const forced = slots.filter(Boolean).length;
+    if (share === 0 || share === 1) expect(forced).toBe(3000 * share);
+    else expect(Math.abs(forced - 3000 * share)).toBeLessThan(130);
   });
 
   test.each([
@@ -131,30 +152,5 @@ describe('patches', () => {
             seen[(z * size[1] + y) * size[2] + x] = 1;
     }
     expect(seen.every((value) => value === 1)).toBe(true);
-  });
-});
-
-describe('augmentation', () => {
-  test.each([1, 2])('flips %i channels and the labels together, and back', (channels) => {
-    const image = Float32Array.from({ length: 24 * channels }, (_, k) => k);
-    const labels = Uint8Array.from({ length: 24 }, (_, k) => k);
-    const patch = { image: image.slice(), labels: labels.slice() };
-    flipLeftRight(patch, [2, 3, 4]);
-    expect([...patch.labels.subarray(0, 4)]).toEqual([3, 2, 1, 0]);
-    expect(patch.image[0]).toBe(3 * channels);
-    for (let k = 0; k < 24; k++) expect(patch.image[k * channels]).toBe(patch.labels[k] * channels);
-    flipLeftRight(patch, [2, 3, 4]);
-    expect(patch).toEqual({ image, labels });
-  });
-
-  test('gives the same patch for the same seed and leaves labels whole', () => {
-    const make = (seed: number) => {
-      const patch = { image: ramp().map(Math.sin), labels: Uint8Array.from(someLabels()) };
-      augmentPatch(patch, shape, philoxWords([seed, 0]));
-      return patch;
-    };
-    expect(make(5)).toEqual(make(5));
-    expect(make(5).image).not.toEqual(make(6).image);
-    expect([...make(5).labels].sort()).toEqual([...Uint8Array.from(someLabels())].sort());
   });
 });

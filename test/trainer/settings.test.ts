@@ -75,6 +75,8 @@ test('settings get the defaults of this trainer, and the flag wins over the sett
     drawsPerEpoch: 12,
     batchSize: 4,
     allowBatchDice: false,
+    augmentation: 'full',
+    foregroundShare: 1 / 3,
     learningRate: 4e-3,
     features: [8, 16, 32],
     patch: null,
