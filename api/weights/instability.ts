@@ -1,6 +1,6 @@
-// The monitor of steps (METHOD.md section 9): a loss or gradient norm that spikes over a multiple of
-// its running median, or a step that was not finite. Reads a window only, so that a report of a long
-// job costs no more than one of a short job.
+// The monitor of steps (METHOD.md section 9): a loss or gradient norm that spikes over a multiple
+// of its running median, or a step that was not finite. It reads a window only, so that a report of
+// a long job costs no more than one of a short job.
 
 import {
   brief,

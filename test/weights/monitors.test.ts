@@ -3,7 +3,6 @@
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import type { MonitorName } from '../../api/contract/settings.ts';
-import { instability, medianWindow, stepsBefore } from '../../api/weights/instability.ts';
 import { type Point, pointsOfLine, type Range } from '../../api/weights/monitor-history.ts';
 import { findingKey, monitorVerdict } from '../../api/weights/monitors.ts';
 
@@ -18,16 +17,6 @@ const at = (epoch: number, attempt = 1) => ({
 /** One value an epoch, from epoch 0. */
 const byEpoch = (name: string, values: number[], group: string | null = null): Point[] =>
   values.map((value, epoch) => ({ ...at(epoch), name, value, group }));
-
-const byStep = (name: string, values: number[]): Point[] =>
-  values.map((value, k) => ({
-    attempt: 1,
-    name,
-    value,
-    step: k + 1,
-    epoch: Math.floor(k / stepsPerEpoch),
-    group: null,
-  }));
 
 const verdict = (
   name: MonitorName,
@@ -145,79 +134,6 @@ describe('overfit of the cases that are drawn most', () => {
   test('says nothing where only one decile has cases on both sides', () => {
     const points = [...bottom, ...losses('caseLoss', 9, [0.1, 0.1, 0.1])];
     expect(verdict('sampledCaseOverfit', points, limits).value).toBeNull();
-  });
-});
-
-describe('instability', () => {
-  const limits = { threshold: 5, patience: 1 };
-  const calm = (count: number) => Array.from({ length: count }, (_, k) => 1 + (k % 3) / 10);
-
-  test('fires at a loss, or a gradient norm, over five times its running median', () => {
-    const losses = byStep('loss', [...calm(20), 8.8]);
-    expect(sentences(verdict('instability', losses, limits))).toEqual([
-      'loss 8.8 at step 21 (epoch 2) is 8 times its median 1.1 over the 50 steps before; threshold 5',
-    ]);
-    const norms = byStep('gradientNorm', [...calm(20), 8.8]);
-    expect(sentences(verdict('instability', norms, limits))[0]).toMatch(/^gradient norm 8\.8/);
-  });
-
-  test('fires at a step that was not finite, without a median before it', () => {
-    const points = [
-      ...byStep('loss', [1, 1]),
-      { attempt: 1, name: 'nonFinite', value: 1, step: 3, epoch: 0, group: null },
-    ];
-    expect(verdict('instability', points, limits).findings).toEqual([
-      {
-        subject: null,
-        step: 3,
-        epoch: 0,
-        value: null,
-        rounds: 1,
-        sentence: 'the loss or a gradient was not finite at step 3 (epoch 0); the step was skipped',
-      },
-    ]);
-  });
-
-  test('fires for skipped steps that only the end of an epoch tells of, and not for none', () => {
-    const points = byEpoch('skippedSteps', [0, 0, 2]);
-    expect(sentences(verdict('instability', points, limits))).toEqual([
-      '2 steps were not finite up to step 30 of epoch 2 and skipped',
-    ]);
-  });
-
-  test('a burst of spikes is one episode; fifty quiet steps end it', () => {
-    const burst = [9, 1, 1, 9, 9, 1];
-    const losses = [...calm(20), ...burst, ...calm(medianWindow), 9];
-    const { findings } = verdict('instability', byStep('loss', losses), limits);
-    expect(findings.map(({ step }) => step)).toEqual([21, losses.length]);
-  });
-
-  test('does not fire at a loss that rises slowly, nor among the first ten steps', () => {
-    const rising = Array.from({ length: 200 }, (_, k) => 1.01 ** k);
-    expect(verdict('instability', byStep('loss', rising), limits).findings).toEqual([]);
-    expect(verdict('instability', byStep('loss', [1, 1, 50]), limits).findings).toEqual([]);
-  });
-
-  test('a window says of its new steps what the whole history says', () => {
-    const value = fc.oneof(
-      { weight: 12, arbitrary: fc.double({ min: 0.5, max: 1.5, noNaN: true }) },
-      { weight: 1, arbitrary: fc.constant(20) },
-    );
-    const losses = fc.array(value, { minLength: 150, maxLength: 400 });
-    const patience = fc.integer({ min: 1, max: 3 });
-    fc.assert(
-      fc.property(losses, patience, fc.integer({ min: 1, max: 40 }), (values, count, added) => {
-        const own = { threshold: 5, patience: count };
-        const points = byStep('loss', values);
-        const first = values.length - added;
-        const isNew = ({ step }: { step: number | null }) => (step as number) > first;
-        const window = points.slice(Math.max(0, first - stepsBefore(own)));
-        expect(instability(window, own).findings.filter(isNew)).toEqual(
-          instability(points, own).findings.filter(isNew),
-        );
-      }),
-      { numRuns: 60 },
-    );
   });
 });
 
