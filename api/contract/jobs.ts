@@ -1,6 +1,7 @@
 // Jobs: what may be asked for, and what is said of one.
 
 import { z } from 'zod';
+import { monitorViewsSchema } from './monitors.ts';
 import {
   monitorsSchema,
   partialResourcesSchema,
@@ -123,7 +124,7 @@ export const jobSchema = z
     seed: z.int(),
     settings: settingsSchema,
     resources: resourcesSchema,
-    monitors: monitorsSchema,
+    monitors: monitorViewsSchema,
     launchReason: z.string(),
     progress: z.object({ step: z.int(), steps: z.int() }).nullable(),
     verifiedDraws: ledgerCounts,

@@ -206,8 +206,8 @@ export type AttemptEnd = {
   at: Date;
   state: JobState;
   reason: StateReason | null;
-  /** What the decision knew: whether the trainer had finished, whether to cancel was asked. */
-  basis: { finished: boolean; cancelRequested: boolean };
+  /** What the decision knew: had the trainer finished, was a cancellation or a stop asked for. */
+  basis: { finished: boolean; cancelRequested: boolean; stopAsked: boolean };
 };
 
 /**
@@ -244,14 +244,16 @@ async function stillHolds(tx: Orm, key: AttemptKey, basis: AttemptEnd['basis']):
     .where(isLive(key))
     .for('update');
   const [job] = await tx
-    .select({ cancelRequestedAt: jobs.cancelRequestedAt })
+    .select({ cancelRequestedAt: jobs.cancelRequestedAt, stopReason: jobs.stopReason })
     .from(jobs)
     .where(eq(jobs.id, key.jobId))
     .for('update');
   if (attempt === undefined || job === undefined) return false;
   const finished = attempt.finish !== null;
   const cancelRequested = job.cancelRequestedAt !== null;
-  return finished === basis.finished && cancelRequested === basis.cancelRequested;
+  const stopAsked = job.stopReason !== null;
+  const now = { finished, cancelRequested, stopAsked };
+  return (Object.keys(now) as (keyof typeof now)[]).every((fact) => now[fact] === basis[fact]);
 }
 
 /** Adds the next attempt to an ended job; the old attempt's token is revoked first. */
@@ -274,6 +276,7 @@ export async function insertAttempt(
         stateReason: null,
         endedAt: null,
         cancelRequestedAt: null,
+        stopReason: null,
         summary: null,
         artifacts: [],
         attempt: row.attempt,

@@ -91,6 +91,20 @@ export async function listLedger(orm: Orm, jobId: string) {
     .orderBy(asc(drawLedger.sequence));
 }
 
+/** The last ranges that a job reported, in their order. */
+export async function listLastRanges(
+  orm: Orm,
+  { jobId, limit }: { jobId: string; limit: number },
+): Promise<StoredLedgerRow[]> {
+  const found = await orm
+    .select()
+    .from(drawLedger)
+    .where(eq(drawLedger.jobId, jobId))
+    .orderBy(desc(drawLedger.sequence))
+    .limit(limit);
+  return found.reverse();
+}
+
 export type EpochCounts = { verified: number; partial: number; mismatch: number };
 
 // `reached` is how far the matching ranges before one have come, so overlaps after a resume count

@@ -36,6 +36,18 @@ export async function insertEvents(
     from ${ids}`);
 }
 
+/** All events of a kind, oldest first. */
+export async function listEventsOfKind(
+  orm: Orm,
+  { jobId, kind }: { jobId: string; kind: string },
+): Promise<EventRow[]> {
+  return await orm
+    .select()
+    .from(jobEvents)
+    .where(and(eq(jobEvents.jobId, jobId), eq(jobEvents.kind, kind)))
+    .orderBy(asc(jobEvents.sequence));
+}
+
 export async function listEvents(
   orm: Orm,
   { jobId, after, limit }: { jobId: string; after: number; limit: number },

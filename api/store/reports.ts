@@ -2,6 +2,8 @@
 // store nothing.
 
 import { and, eq, isNull, lt, sql } from 'drizzle-orm';
+import type { StateReason } from '../contract/jobs.ts';
+import type { MonitorStates } from '../contract/monitors.ts';
 import type { CaseLoss, Metric } from '../contract/trainer.ts';
 import { type AttemptKey, attemptIs } from './attempts.ts';
 import { type AuditEntry, appendAudit } from './audit.ts';
@@ -21,13 +23,21 @@ export type StoredReport = {
   progress: { step: number; steps: number } | null;
 };
 
+/** What the monitors say after a report: how each stands, what is new, and whether to stop. */
+export type MonitorNews = {
+  states: MonitorStates;
+  findings: { detail: Record<string, unknown>; entry: AuditEntry }[];
+  /** Set where a monitor that stops jobs has fired now. */
+  stop: { monitor: string; reason: StateReason } | null;
+};
+
 const logTail = 65_536;
 
 /** Stores a report once; false where this sequence, or a later one, was stored before. */
 export async function insertReport(
   orm: Orm,
   report: StoredReport,
-  mismatch: AuditEntry | null,
+  { mismatch, news }: { mismatch: AuditEntry | null; news: MonitorNews | null },
 ): Promise<boolean> {
   const { key, at, sequence } = report;
   return await orm.transaction(async (tx) => {
@@ -54,8 +64,30 @@ export async function insertReport(
       await insertEvent(tx, { jobId: key.jobId, at, kind: 'drawMismatch', detail });
       await appendAudit(tx, mismatch);
     }
+    if (news !== null) await storeNews(tx, report, news);
     return true;
   });
+}
+
+async function storeNews(
+  tx: Orm,
+  { key: { jobId }, at }: StoredReport,
+  { states, findings, stop }: MonitorNews,
+): Promise<void> {
+  await tx.update(jobs).set({ monitorStates: states }).where(eq(jobs.id, jobId));
+  for (const { detail, entry } of findings) {
+    await insertEvent(tx, { jobId, at, kind: 'monitorFired', detail });
+    await appendAudit(tx, entry);
+  }
+  if (stop === null) return;
+  const moved = await tx
+    .update(jobs)
+    .set({ stopReason: stop.reason })
+    .where(and(eq(jobs.id, jobId), isNull(jobs.stopReason)))
+    .returning({ id: jobs.id });
+  if (moved.length === 0) return;
+  const detail = { monitor: stop.monitor, reason: stop.reason };
+  await insertEvent(tx, { jobId, at, kind: 'stopRequested', detail });
 }
 
 async function storeMetrics(tx: Orm, { key, metrics: points }: StoredReport): Promise<void> {

@@ -1,4 +1,4 @@
-// The tables of migrations/0002_jobs.sql as drizzle sees them.
+// The tables of migrations/0002_jobs.sql as drizzle sees them, with what later files added.
 
 import {
   bigint,
@@ -11,6 +11,7 @@ import {
   timestamp,
 } from 'drizzle-orm/pg-core';
 import type { JobState, StateReason } from '../contract/jobs.ts';
+import type { MonitorStates } from '../contract/monitors.ts';
 import type { Monitors, Resources, Settings } from '../contract/settings.ts';
 
 const instant = (name: string) => timestamp(name, { withTimezone: true, mode: 'date' });
@@ -32,6 +33,8 @@ export const jobs = pgTable('jobs', {
   stateReason: jsonb('state_reason').$type<StateReason>(),
   attempt: integer('attempt').notNull(),
   cancelRequestedAt: instant('cancel_requested_at'),
+  monitorStates: jsonb('monitor_states').$type<MonitorStates>().notNull().default({}),
+  stopReason: jsonb('stop_reason').$type<StateReason>(),
   progress: jsonb('progress').$type<{ step: number; steps: number }>(),
   summary: jsonb('summary').$type<Json>(),
   artifacts: jsonb('artifacts').$type<Json[]>().notNull(),

@@ -6,7 +6,7 @@ import { type JobAttempt, moveAttemptToEnd } from '../../store/attempts.ts';
 
 /**
  * Ends an attempt and its job. False, and nothing done, where it has ended already or where a final
- * report or a cancellation came in after `job` and `attempt` were read.
+ * report, a cancellation or a monitor's stop came in after `job` and `attempt` were read.
  */
 export async function endAttempt(
   deps: Deps,
@@ -18,6 +18,7 @@ export async function endAttempt(
   const basis = {
     finished: attempt.finish !== null,
     cancelRequested: job.cancelRequestedAt !== null,
+    stopAsked: job.stopReason !== null,
   };
   return await moveAttemptToEnd(
     deps.database.orm,

@@ -71,6 +71,8 @@ function jobRow(
     settings: input.settings,
     resources,
     monitors: input.monitors,
+    monitorStates: {},
+    stopReason: null,
     reason: input.reason,
     state: 'created',
     stateReason: null,

@@ -1,6 +1,7 @@
 // Reading jobs: state, progress, metrics, events, log, ledger, artifacts, several side by side.
 
 import type { Job, LedgerEpoch } from '../../contract/jobs.ts';
+import type { MonitorView, MonitorViews } from '../../contract/monitors.ts';
 import type { Fold } from '../../contract/shared.ts';
 import type { Actor, Deps } from '../../deps.ts';
 import { ProblemError } from '../../errors.ts';
@@ -9,6 +10,7 @@ import { countEpochs, listLedger } from '../../store/draw-ledger.ts';
 import { listEvents } from '../../store/job-events.ts';
 import { findJob, type JobRow, listJobs, listSnapshotNames } from '../../store/jobs.ts';
 import { listLastMetrics, listMetrics, type MetricRow } from '../../store/metrics.ts';
+import { monitorState, monitorsOf } from '../trainer/monitors.ts';
 import { ledgerEpochs } from './ledger.ts';
 
 export async function requireJob(deps: Deps, actor: Actor, id: string): Promise<JobRow> {
@@ -39,6 +41,14 @@ function snapshotName(id: string, names: Map<string, { digest: string; fold: Fol
   return { id, digest, fold };
 }
 
+function monitorViews({ monitors, monitorStates }: JobRow): MonitorViews {
+  const views = monitorsOf(monitors).map(({ name, monitor }) => {
+    const view: MonitorView = { ...monitor, ...monitorState(monitorStates, name) };
+    return [name, view];
+  });
+  return Object.fromEntries(views);
+}
+
 // Three queries for any number of jobs.
 async function jobViews(deps: Deps, rows: JobRow[]): Promise<Job[]> {
   const orm = deps.database.orm;
@@ -59,7 +69,7 @@ async function jobViews(deps: Deps, rows: JobRow[]): Promise<Job[]> {
     seed: row.seed,
     settings: row.settings,
     resources: row.resources,
-    monitors: row.monitors,
+    monitors: monitorViews(row),
     launchReason: row.reason,
     progress: row.progress,
     verifiedDraws: epochs.get(row.id) ?? { verified: 0, partial: 0, mismatch: 0 },
@@ -142,9 +152,9 @@ export async function compareJobs(deps: Deps, actor: Actor, ids: string[]) {
   const found = await Promise.all(ids.map((id) => requireJob(deps, actor, id)));
   const last = await listLastMetrics(deps.database.orm, ids);
   return (await jobViews(deps, found)).map(
-    ({ id, state, snapshot, settings, seed, verifiedDraws, summary }) => {
+    ({ id, state, snapshot, settings, seed, verifiedDraws, summary, monitors }) => {
       const metrics = last.filter(({ jobId }) => jobId === id).map(metricView);
-      return { id, state, snapshot, settings, seed, verifiedDraws, summary, metrics };
+      return { id, state, snapshot, settings, seed, verifiedDraws, summary, monitors, metrics };
     },
   );
 }

@@ -71,7 +71,8 @@ async function settle(deps: Deps, engine: Engine, one: JobAttempt): Promise<void
   const now = deps.now();
   const observation = engine.observationOf(attempt.launchKey);
   const cancelRequested = job.cancelRequestedAt !== null;
-  const live = { ...attempt, cancelRequested, resources: job.resources };
+  const { stopReason, resources } = job;
+  const live = { ...attempt, cancelRequested, stopReason, resources };
   const verdict = verdictOn(live, observation, now);
   if (verdict.kind === 'end') {
     if (!(await endAttempt(deps, one, verdict))) return;
@@ -82,7 +83,7 @@ async function settle(deps: Deps, engine: Engine, one: JobAttempt): Promise<void
     return;
   }
   await record(deps, { one, observation, now }, verdict);
-  if (!cancelRequested) return;
+  if (!cancelRequested && stopReason === null) return;
   await tell(deps, engine, one, async (launcher, handle) => {
     await launcher.cancel(handle, cancelGraceSeconds);
   });

@@ -1,6 +1,6 @@
 // What an observation means for an attempt: a pure function, so every case of a job's life is a
-// line in a test. Success needs the trainer's final report; our own cancel flag beats the engine's
-// word.
+// line in a test. Success needs the trainer's final report; our own cancel flag, and then a monitor
+// that stops the job, beat the engine's word.
 
 import type { JobState, StateReason } from '../../contract/jobs.ts';
 import type { Resources } from '../../contract/settings.ts';
@@ -9,6 +9,8 @@ import type { Observation } from '../../launchers/launcher.ts';
 export type LiveAttempt = {
   state: JobState;
   cancelRequested: boolean;
+  /** Set where a monitor stops the job: it fails, even if its last step was done. */
+  stopReason: StateReason | null;
   finish: { outcome: 'succeeded' | 'failed'; error?: string } | null;
   createdAt: Date;
   startedAt: Date | null;
@@ -44,6 +46,7 @@ export function verdictOn(attempt: LiveAttempt, observation: Observation, now: D
   const over = ['exited', 'failed', 'timedOut', 'cancelled'].includes(state);
   const gone = over || state === 'notFound';
   if (attempt.cancelRequested && gone) return end('cancelled', null);
+  if (attempt.stopReason !== null && gone) return end('failed', attempt.stopReason);
   if (attempt.finish !== null && (gone || overstays(attempt, now))) {
     return finishedVerdict(attempt, attempt.finish, observation, gone ? null : 0);
   }
@@ -53,6 +56,7 @@ export function verdictOn(attempt: LiveAttempt, observation: Observation, now: D
   const late = attempt.finish === null ? lateReason(attempt, now) : null;
   if (late !== null) {
     if (attempt.cancelRequested) return end('cancelled', null, 0);
+    if (attempt.stopReason !== null) return end('failed', attempt.stopReason, 0);
     return end('timedOut', late, cancelGraceSeconds);
   }
   return { kind: 'stay', state: liveState(attempt, observation), missing: state === 'notFound' };
@@ -63,12 +67,13 @@ function overstays({ lastContactAt }: LiveAttempt, now: Date): boolean {
 }
 
 function finishedVerdict(
-  { cancelRequested }: LiveAttempt,
+  { cancelRequested, stopReason }: LiveAttempt,
   finish: NonNullable<LiveAttempt['finish']>,
   { exit, detail }: Observation,
   stopWithin: number | null,
 ): Verdict {
   if (cancelRequested) return end('cancelled', null, stopWithin);
+  if (stopReason !== null) return end('failed', stopReason, stopWithin);
   if (finish.outcome === 'succeeded') return end('succeeded', null, stopWithin);
   const { error = `the trainer reported that it failed and ${exitSentence(exit, detail)}` } =
     finish;

@@ -138,7 +138,8 @@ function withdrawnEnd(
 ): { state: JobState; reason: StateReason | null } | null {
   const cancelRequested = job.cancelRequestedAt !== null;
   if (cancelRequested) return { state: 'cancelled', reason: null };
-  const live = { ...attempt, cancelRequested, resources: job.resources };
+  const { stopReason, resources } = job;
+  const live = { ...attempt, cancelRequested, stopReason, resources };
   const late = lateReason(live, deps.now());
   return late === null ? null : { state: 'timedOut', reason: late };
 }

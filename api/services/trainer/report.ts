@@ -8,6 +8,7 @@ import type { AuditEntry } from '../../store/audit.ts';
 import type { LedgerRow } from '../../store/draw-ledger.ts';
 import { insertFinish, insertReport } from '../../store/reports.ts';
 import { ledgerDigest } from '../../weights/ledger.ts';
+import { monitorNews } from './monitors.ts';
 import { plannedIds } from './plans.ts';
 import { noteContact, requireLive, requireStillLive, type TrainerSession } from './session.ts';
 
@@ -18,7 +19,7 @@ export async function acceptReport(
   report: Report,
 ): Promise<ReportAnswer> {
   const { job, attempt } = session;
-  const stop = job.cancelRequestedAt !== null;
+  const stop = job.cancelRequestedAt !== null || job.stopReason !== null;
   if (report.sequence <= attempt.lastSequence) return { accepted: true, stop };
   await noteContact(deps, session);
   const at = deps.now();
@@ -34,10 +35,11 @@ export async function acceptReport(
     progress: report.progress ?? null,
   };
   const mismatch = mismatchEntry(session, ledger, at);
-  if (!(await insertReport(deps.database.orm, stored, mismatch))) {
+  const news = await monitorNews(deps, session, { metrics: report.metrics, ledger, at });
+  if (!(await insertReport(deps.database.orm, stored, { mismatch, news }))) {
     await requireStillLive(deps, session);
   }
-  return { accepted: true, stop };
+  return { accepted: true, stop: stop || (news !== null && news.stop !== null) };
 }
 
 async function checkedLedger(
