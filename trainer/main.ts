@@ -109,7 +109,9 @@ async function prepare(given: Pick<Run, 'around' | 'service' | 'reporter' | 'job
   const classes = classNames(job.labels);
   const { threads } = environment;
   const backend = await chooseBackend({ wanted: settings.backend, threads, log: say });
-  say(`job ${job.id}, attempt ${job.attempt}, backend ${backend.name}`);
+  const { name, ...known } = backend;
+  reporter.add({ environment: { backend: name, ...known } });
+  say(`job ${job.id}, attempt ${job.attempt}, backend ${name}`);
   const snapshot = await fetchSnapshot(service, job.snapshot.digest);
   say(`snapshot ${snapshot.digest}: ${snapshot.ids.length} cases, digest and sums verified`);
   const lines = await service.readCases();
@@ -130,7 +132,7 @@ async function prepare(given: Pick<Run, 'around' | 'service' | 'reporter' | 'job
     say,
   });
   const patches = { ...settings, patch, mirrorAxes };
-  const learner = createLearner({ ...size, features, seed: job.seed, backend: backend.name });
+  const learner = createLearner({ ...size, features, seed: job.seed, backend: name });
   say(`${learner.parameterCount} parameters, patch ${patch.join(' x ')}`);
   const fingerprint = fingerprintOf({ ...settings, ...size, seed: job.seed });
   const progress = startOfRun(job, fingerprint);

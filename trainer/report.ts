@@ -15,6 +15,7 @@ import {
   type SnapshotDocument,
   snapshotDocumentSchema,
   type TrainerCase,
+  type TrainerEnvironment,
   type TrainerJob,
   trainerCaseSchema,
   trainerJobSchema,
@@ -157,6 +158,7 @@ type Content = {
   caseLosses: CaseLoss[];
   ledger: LedgerRange[];
   progress?: { step: number; steps: number };
+  environment?: TrainerEnvironment;
 };
 
 export type Reporter = {
@@ -213,12 +215,12 @@ export function createReporter(options: ReporterOptions): Reporter {
   const endHeartbeat = clock.every(options.heartbeatMs ?? 30_000, flushIfIdle);
 
   return {
-    add: ({ metrics = [], caseLosses = [], ledger = [], progress }) => {
+    add: ({ metrics = [], caseLosses = [], ledger = [], progress, environment }) => {
       for (const metric of metrics) if (Number.isFinite(metric.value)) waiting.metrics.push(metric);
       const finite = caseLosses.filter(({ loss }) => Number.isFinite(loss));
       waiting.caseLosses = waiting.caseLosses.concat(finite);
       waiting.ledger.push(...ledger);
-      if (progress) waiting.progress = progress;
+      Object.assign(waiting, progress && { progress }, environment && { environment });
       if (clock.now() - lastSentAt >= sendEveryMs) flushIfIdle();
     },
     log: (line) => {
@@ -255,7 +257,7 @@ function oneAtATime(send: () => Promise<ReportAnswer>) {
   return { flush, flushIfIdle, failure: () => failed };
 }
 
-/** Bodies within the limits of a report; ledger and progress travel in the last of them. */
+/** Bodies within the limits of a report; ledger, progress and environment travel in the last. */
 export function splitContent(content: Content, log: string): Omit<ReportInput, 'sequence'>[] {
   const bodies: Omit<ReportInput, 'sequence'>[] = [];
   const metrics = [...content.metrics];
@@ -272,6 +274,7 @@ export function splitContent(content: Content, log: string): Omit<ReportInput, '
   const last = bodies.at(-1)!;
   if (content.ledger.length > 0) last.ledger = content.ledger;
   if (content.progress) last.progress = content.progress;
+  if (content.environment) last.environment = content.environment;
   if (log !== '') last.log = log;
   return bodies;
 }

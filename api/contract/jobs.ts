@@ -9,6 +9,7 @@ import {
   settingsSchema,
 } from './settings.ts';
 import { type Fold, foldSchema, foldsSchema, listQuerySchema, reasonSchema } from './shared.ts';
+import { trainerEnvironmentSchema } from './trainer.ts';
 
 export const jobStates = [
   'created',
@@ -93,6 +94,8 @@ export const attemptSchema = z.object({
   state: z.enum(jobStates),
   reason: stateReasonSchema.nullable(),
   observation: z.record(z.string(), z.unknown()).nullable(),
+  /** Backend, device and versions, once the trainer has said so. */
+  environment: trainerEnvironmentSchema.nullable(),
   createdAt: z.string(),
   startedAt: z.string().nullable(),
   lastContactAt: z.string().nullable(),

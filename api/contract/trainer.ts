@@ -110,6 +110,16 @@ export const caseLossSchema = z.strictObject({
 /** What one report may hold at most. */
 export const reportLimits = { metrics: 5_000, caseLosses: 100_000, bytes: 1_048_576, log: 65_536 };
 
+/** What an attempt computes on, once its self-test has passed; `worst` is a relative error. */
+export const trainerEnvironmentSchema = z.strictObject({
+  backend: z.string().min(1).max(100),
+  /** Why this backend, and why not a faster one. */
+  reason: z.string().max(4000),
+  device: z.string().min(1).max(400),
+  versions: z.record(z.string().max(100), z.string().max(100)),
+  selfTest: z.strictObject({ operations: wholeNumber, worst: z.number().nonnegative() }).optional(),
+});
+
 /** Body of `POST /v1/trainer/reports`. Sequences rise within an attempt, from 0. */
 export const reportSchema = z.strictObject({
   sequence: wholeNumber,
@@ -118,6 +128,7 @@ export const reportSchema = z.strictObject({
   caseLosses: z.array(caseLossSchema).max(reportLimits.caseLosses).optional(),
   log: z.string().max(reportLimits.log).optional(),
   progress: z.strictObject({ step: wholeNumber, steps: wholeNumber }).optional(),
+  environment: trainerEnvironmentSchema.optional(),
 });
 
 /** Answer to a report: stop now, or switch to another snapshot from the start of an epoch. */
@@ -159,6 +170,7 @@ export type SnapshotDocument = z.output<typeof snapshotDocumentSchema>;
 export type TrainerJob = z.output<typeof trainerJobSchema>;
 export type TrainerCase = z.output<typeof trainerCaseSchema>;
 export type MetricName = (typeof metricNames)[number];
+export type TrainerEnvironment = z.output<typeof trainerEnvironmentSchema>;
 export type Metric = z.output<typeof metricSchema>;
 export type LedgerRange = z.output<typeof ledgerRangeSchema>;
 export type CaseLoss = z.output<typeof caseLossSchema>;

@@ -4,7 +4,7 @@
 import { and, eq, isNull, lt, sql } from 'drizzle-orm';
 import type { StateReason } from '../contract/jobs.ts';
 import type { MonitorStates } from '../contract/monitors.ts';
-import type { CaseLoss, Metric } from '../contract/trainer.ts';
+import type { CaseLoss, Metric, TrainerEnvironment } from '../contract/trainer.ts';
 import { type AttemptKey, attemptIs } from './attempts.ts';
 import { type AuditEntry, appendAudit } from './audit.ts';
 import type { Orm } from './database.ts';
@@ -21,6 +21,7 @@ export type StoredReport = {
   ledger: LedgerRow[];
   log: string;
   progress: { step: number; steps: number } | null;
+  environment: TrainerEnvironment | null;
 };
 
 /** What the monitors say after a report: how each stands, what is new, and whether to stop. */
@@ -56,6 +57,7 @@ export async function insertReport(
     await storeMetrics(tx, report);
     await storeCaseLosses(tx, report);
     await insertLedgerRows(tx, report.ledger);
+    await storeEnvironment(tx, report);
     if (report.progress !== null) {
       await tx.update(jobs).set({ progress: report.progress }).where(eq(jobs.id, key.jobId));
     }
@@ -88,6 +90,14 @@ async function storeNews(
   if (moved.length === 0) return;
   const detail = { monitor: stop.monitor, reason: stop.reason };
   await insertEvent(tx, { jobId, at, kind: 'stopRequested', detail });
+}
+
+/** What the attempt computes on, as its own event: it is what a reader of the history asks for. */
+async function storeEnvironment(tx: Orm, { key, at, environment }: StoredReport): Promise<void> {
+  if (environment === null) return;
+  await tx.update(jobAttempts).set({ environment }).where(attemptIs(key));
+  const detail = { attempt: key.attempt, ...environment };
+  await insertEvent(tx, { jobId: key.jobId, at, kind: 'trainerStarted', detail });
 }
 
 async function storeMetrics(tx: Orm, { key, metrics: points }: StoredReport): Promise<void> {

@@ -13,6 +13,7 @@ import {
 import type { JobState, StateReason } from '../contract/jobs.ts';
 import type { MonitorStates } from '../contract/monitors.ts';
 import type { Monitors, Resources, Settings } from '../contract/settings.ts';
+import type { TrainerEnvironment } from '../contract/trainer.ts';
 
 const instant = (name: string) => timestamp(name, { withTimezone: true, mode: 'date' });
 type Json = Record<string, unknown>;
@@ -59,6 +60,7 @@ export const jobAttempts = pgTable('job_attempts', {
   handle: jsonb('handle').$type<Json & { launchKey: string }>(),
   observation: jsonb('observation').$type<Json>(),
   finish: jsonb('finish').$type<{ outcome: 'succeeded' | 'failed'; error?: string }>(),
+  environment: jsonb('environment').$type<TrainerEnvironment>(),
   lastSequence: integer('last_sequence').notNull(),
   lastContactAt: instant('last_contact_at'),
   missingPolls: integer('missing_polls').notNull(),

@@ -7,6 +7,7 @@ import { afterAll, beforeAll, beforeEach, expect, test } from 'vitest';
 import type { Report, TrainerCase } from '../../api/contract/trainer.ts';
 import { type Surroundings, train } from '../../trainer/main.ts';
 import { exitCodes } from '../../trainer/settings.ts';
+import { testedOperations } from '../../trainer/tensorflow/operations.ts';
 import { tickingClock } from '../support/ticking-clock.ts';
 import { makeSnapshot, writeTinyDataset } from '../support/tiny-dataset.ts';
 import { createTrainerService, type TrainerService } from '../support/trainer-service.ts';
@@ -112,6 +113,10 @@ test('a run reports metrics, ledger and summary, and leaves checkpoints', async 
   expect(Object.keys(summary.dice!)).toEqual(['blob', 'mean']);
   expect(artifacts!.map(({ name }) => name)).toEqual(['checkpoint-latest', 'checkpoint-best']);
   expect(service.log()).toContain('digest and sums verified');
+  const told = service.state.reports.filter(({ environment }) => environment !== undefined);
+  expect(told).toEqual([service.state.reports[0]]);
+  expect(told[0].environment).toMatchObject({ backend: 'cpu', device: expect.any(String) });
+  expect(told[0].environment?.selfTest).toMatchObject({ operations: testedOperations.length });
 });
 
 test('a run stopped at any step goes on to the numbers of one that never stopped', async () => {

@@ -109,6 +109,7 @@ export function attemptRow(
     handle: null,
     observation: null,
     finish: null,
+    environment: null,
     lastSequence: -1,
     lastContactAt: null,
     missingPolls: 0,

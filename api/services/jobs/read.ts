@@ -29,6 +29,7 @@ function attemptView(row: AttemptRow): Job['attempts'][number] {
     state: row.state,
     reason: row.reason,
     observation: row.observation,
+    environment: row.environment,
     createdAt: row.createdAt.toISOString(),
     startedAt: iso(row.startedAt),
     lastContactAt: iso(row.lastContactAt),

@@ -33,6 +33,7 @@ export async function acceptReport(
     ledger,
     log: report.log ?? '',
     progress: report.progress ?? null,
+    environment: report.environment ?? null,
   };
   const mismatch = mismatchEntry(session, ledger, at);
   const news = await monitorNews(deps, session, { metrics: report.metrics, ledger, at });

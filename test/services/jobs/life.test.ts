@@ -67,6 +67,34 @@ describe('a job', () => {
     });
   });
 
+  test('shows what its trainer computes on while it runs, and tells of it once', async () => {
+    const { id, trainer } = await launched();
+    const environment = {
+      backend: 'native',
+      reason: 'native starts',
+      device: 'GPU, NVIDIA H100 80GB HBM3',
+      versions: { tfjs: '4.22.0', libtensorflow: '2.19.1' },
+      selfTest: { operations: 12, worst: 3e-6 },
+    };
+    expect((await jobs.read(id)).attempts[0].environment).toBeNull();
+    await trainer.report({ sequence: 0, environment });
+    await trainer.report({ sequence: 0, environment });
+    await trainer.report({ sequence: 1 });
+    const { state, attempts } = await jobs.read(id);
+    expect([state, attempts[0].environment]).toEqual(['running', environment]);
+    const events = (await jobs.call('GET', `/v1/jobs/${id}/events`)).body.items;
+    expect(events.filter(({ kind }: { kind: string }) => kind === 'trainerStarted')).toMatchObject([
+      { detail: { attempt: 1, ...environment } },
+    ]);
+  });
+
+  test('refuses an environment with fields that nobody knows', async () => {
+    const { id, trainer } = await launched();
+    const environment = { backend: 'cpu', reason: '', device: 'CPU', versions: {}, host: 'x' };
+    expect((await trainer.report({ sequence: 0, environment })).status).toBe(422);
+    expect((await jobs.read(id)).attempts[0].environment).toBeNull();
+  });
+
   test('ends cancelled whatever the engine says afterwards', async () => {
     const { id, key, trainer } = await launched();
     await jobs.call('POST', `/v1/jobs/${id}/cancel`, { reason: 'wrong data' });
