@@ -1,20 +1,26 @@
-// The cases of a job on this machine: files checked, loaded when needed, cut into batches.
-// Everything random about a patch comes from the stream of its draw.
+// The cases of a job on this machine: what the service lists, files checked, loaded when needed.
 
 import { existsSync } from 'node:fs';
 import { isAbsolute, join, normalize, sep } from 'node:path';
 import type { TrainerCase } from '../api/contract/trainer.ts';
-import { drawPatch, type PatchSettings } from './augment/augment.ts';
-import { type CasePaths, caseCache, fileSha256, type LoadedCase, loadCase } from './data.ts';
-import type { Batch } from './learner.ts';
+import {
+  type CaseFiles,
+  caseCache,
+  fileSha256,
+  type LoadedCase,
+  type LoadSettings,
+  loadCase,
+} from './data.ts';
 import type { Size } from './nifti.ts';
-import { drawStream } from './sampler.ts';
 import { TrainerError } from './settings.ts';
 
 export type Cases = {
   /** Validation side, in the order of the service. */
   validation: TrainerCase[];
+  channelCount: number;
+  loading: LoadSettings;
   scoreDecile: (id: string) => number | null;
+  filesOf: (id: string) => CaseFiles;
   load: (id: string) => Promise<LoadedCase>;
   /** Refuses a snapshot with a case that the job has no files for. */
   mustHave: (ids: string[]) => void;
@@ -22,35 +28,27 @@ export type Cases = {
   checkFiles: (tell: (done: number, count: number) => Promise<void>) => Promise<void>;
   /** Shapes of at most that many training cases. */
   trainingShapes: (most: number) => Promise<Size[]>;
-  /** Patches of drawn cases; the first of them is draw `position` of the epoch's plan. */
-  cutBatch: (drawn: {
-    ids: string[];
-    settings: PatchSettings;
-    seed: number;
-    epoch: number;
-    position: number;
-  }) => Promise<Batch>;
 };
 
-const cacheBytes = 2 ** 30;
-
-/** The cases of `lines`, whose files lie under `dataPath`. */
+/** The cases of `lines`, whose files lie under `dataPath`; `cacheBytes` of them stay loaded. */
 export function openCases(given: {
   lines: TrainerCase[];
   dataPath: string;
   channelCount: number;
   classCount: number;
+  cacheBytes: number;
 }): Cases {
-  const { lines, dataPath, channelCount, classCount } = given;
-  const values = new Set(Array.from({ length: classCount }, (_, value) => value));
+  const { lines, dataPath, channelCount, classCount, cacheBytes } = given;
+  const loading = { values: new Set(Array.from({ length: classCount }, (_, value) => value)) };
   const byId = new Map(lines.map((line) => [line.id, line]));
-  const load = caseCache(
-    (id) => loadCase({ ...pathsOf(byId.get(id)!, { dataPath, channelCount }), values }),
-    cacheBytes,
-  );
+  const filesOf = (id: string) => pathsOf(byId.get(id)!, { dataPath, channelCount });
+  const load = caseCache((id) => loadCase({ ...filesOf(id), ...loading }), cacheBytes);
   return {
     validation: lines.filter(({ side }) => side === 'val'),
+    channelCount,
+    loading,
     scoreDecile: (id) => byId.get(id)?.scoreDecile ?? null,
+    filesOf,
     load,
     mustHave: (ids) => {
       const missing = ids.filter((id) => byId.get(id)?.side !== 'train');
@@ -67,27 +65,13 @@ export function openCases(given: {
       for (const { id } of training) shapes.push((await load(id)).shape);
       return shapes;
     },
-    cutBatch: async ({ ids, settings, seed, epoch, position }) => {
-      const { patch } = settings;
-      const voxels = patch[0] * patch[1] * patch[2];
-      const images = new Float32Array(ids.length * voxels * channelCount);
-      const labels = new Int32Array(ids.length * voxels);
-      for (const [place, id] of ids.entries()) {
-        const loaded = await load(id);
-        const random = drawStream({ seed, epoch, position: position + place });
-        const one = drawPatch(loaded, settings, random);
-        images.set(one.image, place * voxels * channelCount);
-        labels.set(one.labels, place * voxels);
-      }
-      return { images, labels };
-    },
   };
 }
 
 type Where = { dataPath: string; channelCount: number };
 
 /** Images by their `_0000` number and the label under labelsTr; throws naming what is missing. */
-function pathsOf(line: TrainerCase, { dataPath, channelCount }: Where): Omit<CasePaths, 'values'> {
+function pathsOf(line: TrainerCase, { dataPath, channelCount }: Where): CaseFiles {
   const paths = line.files.map(({ path }) => path);
   const label = paths.find((path) => path.split('/').includes('labelsTr'));
   const images = Array.from({ length: channelCount }, (_, channel) => {

@@ -19,17 +19,23 @@ export type LoadedCase = {
   foreground: Map<number, Uint32Array>;
 };
 
-export type CasePaths = {
+/** Where a case lies on this machine. */
+export type CaseFiles = {
   id: string;
   /** One file per channel, in channel order. */
   images: string[];
   label: string;
+};
+
+/** How all cases of a job are read; plain data, for it also goes to the worker. */
+export type LoadSettings = {
   /** Values that the label image may hold. */
   values: ReadonlySet<number>;
 };
 
 /** Reads a case. Throws an Error that names the file and what is wrong with it. */
-export async function loadCase({ id, images, label, values }: CasePaths): Promise<LoadedCase> {
+export async function loadCase(given: CaseFiles & LoadSettings): Promise<LoadedCase> {
+  const { id, images, label, values } = given;
   const [truth, ...volumes] = await Promise.all([label, ...images].map(readVolume));
   for (const [k, { shape }] of volumes.entries())
     requireSameShape(images[k], shape, label, truth.shape);

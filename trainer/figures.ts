@@ -3,7 +3,13 @@
 import type { CaseLoss, Metric } from '../api/contract/trainer.ts';
 import type { StepResult } from './step.ts';
 
-type Step = StepResult & { ids: string[]; learningRate: number; seconds: number };
+type Step = StepResult & {
+  ids: string[];
+  learningRate: number;
+  seconds: number;
+  /** The part of `seconds` that went by until the batch was there. */
+  waitSeconds: number;
+};
 
 export type Figures = {
   add: (step: Step) => void;
@@ -26,6 +32,7 @@ export function createFigures(decileOf: (id: string) => number | null): Figures 
   let clipped = 0;
   let skipped = 0;
   let seconds = 0;
+  let waitSeconds = 0;
   let learningRate = 0;
 
   const meanLoss = (entries: { sum: number; seen: number }[]): number =>
@@ -38,6 +45,7 @@ export function createFigures(decileOf: (id: string) => number | null): Figures 
       clipped += Number(step.clipped);
       skipped += Number(step.skipped);
       seconds += step.seconds;
+      waitSeconds += step.waitSeconds;
       learningRate = step.learningRate;
       step.ids.forEach((id, i) => {
         const loss = step.caseLosses[i]!;
@@ -57,6 +65,7 @@ export function createFigures(decileOf: (id: string) => number | null): Figures 
         { name: 'clippedShare', value: clipped / steps, ...at },
         { name: 'learningRate', value: learningRate, ...at },
         { name: 'secondsPerStep', value: seconds / steps, ...at },
+        { name: 'waitSeconds', value: waitSeconds / steps, ...at },
         { name: 'skippedSteps', value: skipped, ...at },
         ...[...byDecile].map(([decile, entries]) => {
           const group = `scoreDecile=${decile}`;

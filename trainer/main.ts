@@ -3,7 +3,7 @@
 
 import { pathToFileURL } from 'node:url';
 import type { TrainerJob } from '../api/contract/trainer.ts';
-import { type PatchSettings, resolveMirrorAxes } from './augment/augment.ts';
+import { resolveMirrorAxes } from './augment/augment.ts';
 import { type Cases, openCases } from './batches.ts';
 import { findResumePoint, fingerprintOf, type Progress, writeCheckpoint } from './checkpoint.ts';
 import {
@@ -17,6 +17,7 @@ import { createFigures, type Figures, stepMetrics } from './figures.ts';
 import { checkpointOf, closeRange, finish, finishFailed } from './finish.ts';
 import { createLearner, type Learner } from './learner.ts';
 import { polyDecay } from './optimizer.ts';
+import { type BatchSource, cacheShares, openBatches } from './prefetch/prefetch.ts';
 import {
   type Clock,
   connectService,
@@ -59,7 +60,7 @@ export type Run = {
   settings: ResolvedSettings;
   classes: string[];
   cases: Cases;
-  patches: PatchSettings;
+  batches: BatchSource;
   learner: Learner;
   snapshot: Snapshot;
   progress: Progress;
@@ -90,6 +91,7 @@ export async function train(around: Surroundings): Promise<number> {
   } finally {
     reporter?.close();
     run?.learner.dispose();
+    await run?.batches.close();
   }
 }
 
@@ -118,7 +120,8 @@ async function prepare(given: Pick<Run, 'around' | 'service' | 'reporter' | 'job
   const channelCount = Object.keys(job.channels).length;
   const classCount = classes.length;
   const { dataPath } = environment;
-  const cases = openCases({ lines, dataPath, channelCount, classCount });
+  const { cacheBytes, workerCacheBytes } = cacheShares(settings.prefetch);
+  const cases = openCases({ lines, dataPath, channelCount, classCount, cacheBytes });
   cases.mustHave(snapshot.ids);
   await cases.checkFiles((done, count) => {
     if (done % 100 === 0 || done === count) say(`${done} of ${count} files have their SHA-256`);
@@ -131,11 +134,17 @@ async function prepare(given: Pick<Run, 'around' | 'service' | 'reporter' | 'job
     labels: Object.keys(job.labels),
     say,
   });
-  const patches = { ...settings, patch, mirrorAxes };
   const learner = createLearner({ ...size, features, seed: job.seed, backend: name });
   say(`${learner.parameterCount} parameters, patch ${patch.join(' x ')}`);
   const fingerprint = fingerprintOf({ ...settings, ...size, seed: job.seed });
   const progress = startOfRun(job, fingerprint);
+  const batches = openBatches({
+    ...settings,
+    cases,
+    settings: { ...settings, patch, mirrorAxes },
+    seed: job.seed,
+    cacheBytes: workerCacheBytes,
+  });
   const fresh = { evaluation: null, open: null, skippedInARow: 0 };
   return {
     ...given,
@@ -143,7 +152,7 @@ async function prepare(given: Pick<Run, 'around' | 'service' | 'reporter' | 'job
     settings,
     classes,
     cases,
-    patches,
+    batches,
     learner,
     snapshot,
     progress,
@@ -177,12 +186,14 @@ async function trainEpoch(run: Run): Promise<void> {
   const plan = planEpoch(run.snapshot, { seed, epoch, drawsPerEpoch });
   const figures = createFigures(cases.scoreDecile);
   run.open = { plan, from: progress.drawsDone, figures };
+  const batches = run.batches.ofEpoch({ plan, from: progress.drawsDone, epoch });
   while (progress.drawsDone < drawsPerEpoch) {
     await breathe(run);
     const startedAt = now();
     const position = progress.drawsDone;
     const ids = plan.slice(position, position + batchSize);
-    const batch = await cases.cutBatch({ ids, settings: run.patches, seed, epoch, position });
+    const batch = await batches.next();
+    const waitSeconds = (now() - startedAt) / 1000;
     const lossFactors = ids.map(run.snapshot.lossFactorOf);
     const learningRate = polyDecay(settings.learningRate, progress.step, settings.steps);
     const result = learner.step({ ...batch, lossFactors, learningRate });
@@ -191,7 +202,7 @@ async function trainEpoch(run: Run): Promise<void> {
     progress.step += 1;
     progress.seconds += seconds;
     const { step } = progress;
-    figures.add({ ...result, ids, learningRate, seconds });
+    figures.add({ ...result, ids, learningRate, seconds, waitSeconds });
     const metrics = stepMetrics(result, { step, epoch });
     reporter.add({ metrics, progress: { step, steps: settings.steps } });
     run.skippedInARow = result.skipped ? run.skippedInARow + 1 : 0;

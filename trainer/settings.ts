@@ -80,6 +80,7 @@ function readBackendFlag(flags: string[]): BackendChoice | null {
 export type ResolvedSettings = Omit<Settings, 'learningRate' | 'network' | 'patch'> & {
   augmentation: 'none' | 'mild' | 'full';
   foregroundShare: number;
+  prefetch: number;
   learningRate: number;
   features: number[];
   patch: Size | null;
@@ -116,6 +117,7 @@ export function resolveSettings(job: TrainerJob, flag: BackendChoice | null): Re
     ...rest,
     augmentation: rest.augmentation ?? 'full',
     foregroundShare: rest.foregroundShare ?? 1 / 3,
+    prefetch: rest.prefetch ?? 2,
     learningRate: learningRate ?? 4e-3,
     features,
     patch: patch ?? null,

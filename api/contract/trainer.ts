@@ -68,6 +68,7 @@ export const metricNames = [
   'clippedShare',
   'learningRate',
   'secondsPerStep',
+  'waitSeconds',
   'skippedSteps',
 ] as const;
 

@@ -77,6 +77,7 @@ test('settings get the defaults of this trainer, and the flag wins over the sett
     allowBatchDice: false,
     augmentation: 'full',
     foregroundShare: 1 / 3,
+    prefetch: 2,
     learningRate: 4e-3,
     features: [8, 16, 32],
     patch: null,
