@@ -130,21 +130,14 @@ async function prepare(given: Pick<Run, 'around' | 'service' | 'reporter' | 'job
   const { features } = settings;
   const patch = settings.patch ?? defaultPatch(await cases.trainingShapes(50), features.length);
   const size = { patch, channelCount, classCount };
-  const mirrorAxes = resolveMirrorAxes(settings.mirrorAxes, {
-    labels: Object.keys(job.labels),
-    say,
-  });
   const learner = createLearner({ ...size, features, seed: job.seed, backend: name });
   say(`${learner.parameterCount} parameters, patch ${patch.join(' x ')}`);
   const fingerprint = fingerprintOf({ ...settings, ...size, seed: job.seed });
   const progress = startOfRun(job, fingerprint);
-  const batches = openBatches({
-    ...settings,
-    cases,
-    settings: { ...settings, patch, mirrorAxes },
-    seed: job.seed,
-    cacheBytes: workerCacheBytes,
-  });
+  const mirrorAxes = resolveMirrorAxes(settings.mirrorAxes, { labels: classes, say });
+  const patches = { ...settings, patch, mirrorAxes };
+  const ahead = { seed: job.seed, cacheBytes: workerCacheBytes };
+  const batches = openBatches({ ...settings, ...ahead, cases, settings: patches });
   const fresh = { evaluation: null, open: null, skippedInARow: 0 };
   return {
     ...given,

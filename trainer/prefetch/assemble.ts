@@ -1,5 +1,5 @@
-// One batch from its draws: the same function in the worker and in the trainer's own thread, so that
-// both give the same bytes. Everything random about a patch comes from the stream of its draw.
+// One batch from its draws: the same function in the worker and in the trainer's own thread, so
+// that both give the same bytes. Everything random about a patch comes from its draw's stream.
 
 import { drawPatch, type PatchSettings } from '../augment/augment.ts';
 import type { LoadedCase } from '../data.ts';

@@ -1,5 +1,5 @@
-// The first module of the batch worker. A worker does not inherit `--import tsx` on Node 20, so this
-// one is JavaScript and lets Node read TypeScript before it loads the rest.
+// The first module of the batch worker. A worker does not inherit `--import tsx` on Node 20, so
+// this one is JavaScript and lets Node read TypeScript before it loads the rest.
 
 import { register } from 'tsx/esm/api';
 
