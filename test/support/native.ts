@@ -1,4 +1,5 @@
-// Whether the native backend is built here. Tests that need it are skipped without it, loudly.
+// On which backend a test computes: wasm, and where it is built native too. vitest.config.ts runs
+// the files that ask for it once on each.
 
 import { existsSync } from 'node:fs';
 
@@ -6,11 +7,5 @@ export const nativeIsBuilt = existsSync(
   new URL('../../trainer/gpu/built/stamp.json', import.meta.url),
 );
 
-/** The backends whose numbers the tests check; says what is left out and how to have it. */
-export function testedBackends(): ('wasm' | 'native')[] {
-  if (nativeIsBuilt) return ['wasm', 'native'];
-  process.stderr.write(
-    'SKIPPED on the native backend: it is not built here. To test it too: npm run native\n',
-  );
-  return ['wasm'];
-}
+export const backendUnderTest = process.env.CW_TEST_BACKEND === 'native' ? 'native' : 'wasm';
+export const onWasm = backendUnderTest === 'wasm';

@@ -9,9 +9,10 @@ import { lossAndGradients } from '../../trainer/step.ts';
 import { chooseBackend } from '../../trainer/tensorflow/backend.ts';
 import { losses } from '../../trainer/tensorflow/reference.ts';
 import { numbers, relativeError } from '../../trainer/tensorflow/self-test.ts';
+import { backendUnderTest } from '../support/native.ts';
 
 beforeAll(async () => {
-  await chooseBackend({ wanted: 'wasm', log: () => {} });
+  await chooseBackend({ wanted: backendUnderTest, log: () => {} });
 });
 
 const shape: [number, number, number, number] = [3, 2, 3, 2];

@@ -7,9 +7,10 @@ import { caseLosses } from '../../trainer/loss.ts';
 import { createNetwork, levelSizes, type Network } from '../../trainer/network.ts';
 import { chooseBackend } from '../../trainer/tensorflow/backend.ts';
 import { numbers, relativeError } from '../../trainer/tensorflow/self-test.ts';
+import { backendUnderTest } from '../support/native.ts';
 
 beforeAll(async () => {
-  await chooseBackend({ wanted: 'wasm', log: () => {} });
+  await chooseBackend({ wanted: backendUnderTest, log: () => {} });
 });
 
 const hippocampus = {
@@ -137,7 +138,7 @@ test.each([
   network.dispose();
 });
 
-test('has the same gradients on wasm, with its own kernels, as on the cpu backend', async () => {
+test('has the same gradients on this backend, with its own kernels, as on the cpu backend', async () => {
   const network = createNetwork({ ...hippocampus, features: [3, 4], seed: 3 });
   const images = numbers([1, 4, 4, 6, 1], 1);
   const labels = Int32Array.from(images, (value) => (value > 0.3 ? 2 : value > -0.3 ? 1 : 0));
@@ -152,9 +153,10 @@ test('has the same gradients on wasm, with its own kernels, as on the cpu backen
       return network.parameters.map(({ variable }) => grads[variable.name].dataSync());
     });
   const found = gradients();
+  const here = tf.getBackend();
   await tf.setBackend('cpu');
   const wanted = gradients();
-  await tf.setBackend('wasm');
+  await tf.setBackend(here);
   for (const [k, gradient] of found.entries()) {
     expect(relativeError(gradient, wanted[k])).toBeLessThan(1e-4);
   }

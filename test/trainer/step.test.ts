@@ -8,9 +8,10 @@ import { createOptimizer, type Optimizer } from '../../trainer/optimizer.ts';
 import { lossAndGradients, type StepInput, trainStep } from '../../trainer/step.ts';
 import { chooseBackend } from '../../trainer/tensorflow/backend.ts';
 import { numbers, relativeError } from '../../trainer/tensorflow/self-test.ts';
+import { backendUnderTest } from '../support/native.ts';
 
 beforeAll(async () => {
-  await chooseBackend({ wanted: 'wasm', log: () => {} });
+  await chooseBackend({ wanted: backendUnderTest, log: () => {} });
 });
 
 let network: Network;
