@@ -4,10 +4,10 @@ import { z } from 'zod';
 import { monitorSchema, type monitorsSchema } from './settings.ts';
 
 /**
- * How a monitor stands. `fired` once it has; `value` `epoch` `step` `subject` `sentence` are then of
- * its latest finding, before that `value` is the newest that was within the threshold. `active`:
- * the condition holds now. `findings`: how often it fired. `value` is null where there is none, or
- * where it is no number: a loss that was not finite.
+ * How a monitor stands. `fired` once it has: `value` `epoch` `step` `subject` `sentence` are then
+ * of its latest finding, before that `value` is the newest one. `active`: the condition holds now.
+ * `findings`: how often it fired. `value` is null where there is none, or where it is no number: a
+ * loss that was not finite.
  */
 const monitorStateSchema = z.object({
   state: z.enum(['quiet', 'fired']),

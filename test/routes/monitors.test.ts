@@ -32,7 +32,11 @@ async function watched(monitors: Record<string, unknown>) {
       .filter((event: { kind: string }) => event.kind === kind)
       .map(({ detail }: { detail: Record<string, unknown> }) => detail);
   };
-  return { id, of, report: of(jobs.trainer(id)), read, events };
+  const audited = async () => {
+    const path = `/v1/audit?subject=job/${id}&action=job.monitor-fired`;
+    return (await jobs.call('GET', path)).body.items;
+  };
+  return { id, of, report: of(jobs.trainer(id)), read, events, audited };
 }
 
 const site = (value: number): Sent[] => [{ name: 'diceMean', value, group: 'site=B' }];
@@ -87,10 +91,7 @@ describe('a monitor that fires', () => {
         threshold: 0.05,
       },
     ]);
-    const { items } = (
-      await jobs.call('GET', `/v1/audit?subject=job/${job.id}&action=job.monitor-fired`)
-    ).body;
-    expect(items).toEqual([
+    expect(await job.audited()).toEqual([
       expect.objectContaining({
         actor: 'service',
         reason: sentence,
@@ -100,7 +101,9 @@ describe('a monitor that fires', () => {
     await job.report(site(0.8), 6);
     expect((await job.read()).groupRegression).toMatchObject({ state: 'fired', active: false });
   });
+});
 
+describe('what fires, and what does not', () => {
   test.each<[string, Sent[][]]>([
     ['calibrationDrift', [[{ name: 'volumeRatio', value: 1.6 }]]],
     ['instability', [[{ name: 'nonFinite', value: 1 }]]],

@@ -35,11 +35,6 @@ const running: LiveAttempt = {
   },
 };
 const cancelling: LiveAttempt = { ...running, state: 'cancelling', cancelRequested: true };
-const stopReason = {
-  code: 'user' as const,
-  detail: 'the monitor drawMismatch of this job stops it',
-};
-const stopped: LiveAttempt = { ...running, stopReason };
 const trained: LiveAttempt = { ...running, state: 'finishing', finish: { outcome: 'succeeded' } };
 const silent: LiveAttempt = { ...running, lastContactAt: ago(20 * minute) };
 const waiting: LiveAttempt = {
@@ -77,30 +72,6 @@ const noReport =
   'the trainer ended with exit code 0 but sent no final report, so nothing proves that it trained';
 
 const ends: Case[] = [
-  [
-    'a monitor that stops the job is why it failed, whatever the trainer says of its end',
-    { ...stopped, finish: { outcome: 'failed', error: 'stopped on request' } },
-    exited(75),
-    failed('user', stopReason.detail),
-  ],
-  [
-    'it fails, too, where the last step was done before the trainer heard of it',
-    { ...stopped, finish: { outcome: 'succeeded' } },
-    exited(0),
-    failed('user', stopReason.detail),
-  ],
-  [
-    'it fails for that reason where the trainer was ended before its final report',
-    stopped,
-    { state: 'failed', exit: exit(null, 'SIGTERM') },
-    failed('user', stopReason.detail),
-  ],
-  [
-    'a cancellation beats a monitor',
-    { ...stopped, cancelRequested: true },
-    exited(0),
-    ended('cancelled'),
-  ],
   ['exit 0 after the final report succeeds', trained, exited(0), ended('succeeded')],
   ['exit 7 after it succeeds too: it has trained', trained, exited(7), ended('succeeded')],
   ['exit 0 without it proves nothing', running, exited(0), failed('noReport', noReport)],
