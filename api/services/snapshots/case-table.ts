@@ -1,4 +1,4 @@
-// The cases of one training side as columns: only the attributes that the rules read leave the
+// The cases of one side of a fold as columns: only the attributes that the rules read leave the
 // database, and no object is kept per case, so a million cases fit.
 
 import { ProblemError } from '../../errors.ts';
@@ -9,12 +9,30 @@ import type { CaseTable } from '../../weights/case-table.ts';
 
 export type LoadedTable = CaseTable & { ordinals: number[] };
 
+export type TableKey = {
+  datasetId: string;
+  version: number;
+  split: string;
+  fold: number | 'all';
+  names: string[];
+};
+
 /** Loads the training side of a fold in id order with the named attributes. */
-export async function loadCaseTable(
+export async function loadCaseTable(orm: Orm, key: TableKey): Promise<LoadedTable> {
+  const table = await loadSideTable(orm, { ...key, side: 'train' });
+  if (table.ids.length > 0) return table;
+  throw new ProblemError(
+    'unprocessable',
+    `Fold ${key.fold} of split "${key.split}" has no training cases; nothing can be drawn from it.`,
+  );
+}
+
+/** Loads one side of a fold in id order; it may be empty. */
+export async function loadSideTable(
   orm: Orm,
-  key: { datasetId: string; version: number; split: string; fold: number | 'all'; names: string[] },
+  key: TableKey & { side: 'train' | 'val' },
 ): Promise<LoadedTable> {
-  const isMember = membersOf(await findSide(orm, { ...key, side: 'train' }));
+  const isMember = membersOf(await findSide(orm, key));
   const columns: Record<string, unknown[]> = {};
   for (const name of key.names) columns[name] = [];
   const once = key.names.map(newKeeper);
@@ -26,12 +44,6 @@ export async function loadCaseTable(
       table.ordinals.push(ordinal);
       for (const [k, name] of key.names.entries()) columns[name].push(once[k](values[k]));
     }
-  }
-  if (table.ids.length === 0) {
-    throw new ProblemError(
-      'unprocessable',
-      `Fold ${key.fold} of split "${key.split}" has no training cases; nothing can be drawn from it.`,
-    );
   }
   return table;
 }

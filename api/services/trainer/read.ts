@@ -10,6 +10,7 @@ import { casesOfSide } from '../../store/splits.ts';
 import { findWithdrawnUntil } from '../../store/withdrawals.ts';
 import { groupValue } from '../../weights/diagnostics.ts';
 import { snapshotChunks } from '../snapshots/read.ts';
+import { decilesOf } from './score-deciles.ts';
 import { noteContact, type TrainerSession } from './session.ts';
 
 /** Everything a trainer must know of its job. */
@@ -63,20 +64,23 @@ export async function readTrainerSnapshot(
  * Both sides of the fold: the snapshot's cases to train on, the validation cases to judge by. Those
  * are without what was withdrawn before the attempt; what it trains on is the snapshot's to say.
  */
-export async function* readTrainerCases(deps: Deps, { snapshot, attempt }: TrainerSession) {
+export async function* readTrainerCases(deps: Deps, session: TrainerSession) {
+  const { snapshot, attempt } = session;
   const { datasetId, version, split, header } = snapshot;
   const groups = await groupsOf(deps, snapshot);
   const left = {
     train: new Set(snapshot.excluded.map(({ id }) => id)),
     val: await findWithdrawnUntil(deps.database.orm, { datasetId, at: attempt.createdAt }),
   };
+  const decileOf = await decilesOf(deps, session);
   for (const side of ['train', 'val'] as const) {
     const key = { datasetId, version, split, fold: header.fold, side };
     for await (const page of casesOfSide(deps.database.orm, key)) {
-      for (const { caseId, attributes, files } of page) {
+      for (const { caseId, ordinal, attributes, files } of page) {
         if (left[side].has(caseId)) continue;
         const values = groups.map((name) => [name, groupValue(attributes[name])]);
-        yield { id: caseId, side, groups: Object.fromEntries(values), scoreDecile: null, files };
+        const scoreDecile = decileOf(ordinal);
+        yield { id: caseId, side, groups: Object.fromEntries(values), scoreDecile, files };
       }
     }
   }

@@ -13,7 +13,7 @@ export const difficulty: TermKindRules<'difficulty'> = {
       { name: term.attribute, types: ['number'], pointer: '/attribute' },
       attributes,
     ),
-  factors: (term, cases) => {
+  factors: (term, cases, _, counted = cases.ids.length) => {
     const column = cases.columns[term.attribute] as (number | undefined)[];
     const wrong = column.findIndex((value) => value !== undefined && !inRange(value, term.measure));
     if (wrong >= 0) {
@@ -26,7 +26,7 @@ export const difficulty: TermKindRules<'difficulty'> = {
       if (value === undefined) return Number.NaN;
       return term.measure === 'dice' ? 1 - value + 0.01 : value;
     });
-    const known = hardness.filter((value) => !Number.isNaN(value));
+    const known = hardness.subarray(0, counted).filter((value) => !Number.isNaN(value));
     const clip = percentile(known, term.clipPercentile);
     const mean =
       sumOf(known.length, (k) => Math.min(known[k], clip) ** term.power) / known.length || 1;

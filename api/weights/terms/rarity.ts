@@ -27,11 +27,11 @@ export const rarity: TermKindRules<'rarity'> = {
       };
       return attributeTypeFaults(input, attributes);
     }),
-  factors: (term, cases) => {
-    const { group, names } = crossProduct(term.by.map((by) => groupsBy(by, cases)));
+  factors: (term, cases, _, counted = cases.ids.length) => {
+    const { group, names } = crossProduct(term.by.map((by) => groupsBy(by, cases, counted)));
     const counts = new Int32Array(names.length);
     let known = 0;
-    for (const number of group) {
+    for (const number of group.subarray(0, counted)) {
       if (number < 0) continue;
       known++;
       counts[number]++;
@@ -51,7 +51,9 @@ export const rarity: TermKindRules<'rarity'> = {
   },
 };
 
-function groupFactor(term: TermOf<'rarity'>, count: number, known: number): number {
+function groupFactor(term: TermOf<'rarity'>, size: number, known: number): number {
+  // A group that is met outside of the counted cases only is as rare as the rarest of them.
+  const count = Math.max(1, size);
   if (term.method === 'inverse-frequency') {
     return ((count + term.smoothing) / known) ** -(term.power as number);
   }
@@ -88,14 +90,14 @@ function numbered<Key>(key: Key, numbers: Map<Key, number>, onNew: () => void): 
   return numbers.size - 1;
 }
 
-function groupsBy(by: By, cases: CaseTable): Grouping {
+function groupsBy(by: By, cases: CaseTable, counted: number): Grouping {
   const name = nameOf(by);
   const column = cases.columns[name];
   if (typeof by !== 'string') {
     return grouping(column, (value) => `${name} ${binOf(value as number, by.bins)}`);
   }
   if (!column.some(Array.isArray)) return grouping(column, (value) => `${name}=${value}`);
-  const rarest = rarestLabels(column as (string[] | undefined)[]);
+  const rarest = rarestLabels(column as (string[] | undefined)[], counted);
   return grouping(rarest, (label) => (label === null ? `${name} empty` : `${name}=${label}`));
 }
 
@@ -120,13 +122,16 @@ export function binOf(value: number, edges: number[]): string {
 }
 
 // A label set counts as its rarest label present, ties by name; null for an empty one.
-function rarestLabels(column: (string[] | undefined)[]): (string | null | undefined)[] {
+function rarestLabels(
+  column: (string[] | undefined)[],
+  counted: number,
+): (string | null | undefined)[] {
   const counts = new Map<string, number>();
-  for (const labels of column) {
+  for (const labels of column.slice(0, counted)) {
     for (const label of labels ?? []) counts.set(label, (counts.get(label) ?? 0) + 1);
   }
   const rarer = (a: string, b: string) => {
-    const difference = (counts.get(a) as number) - (counts.get(b) as number);
+    const difference = (counts.get(a) ?? 0) - (counts.get(b) ?? 0);
     return difference < 0 || (difference === 0 && a < b) ? a : b;
   };
   return column.map((labels) => {

@@ -22,8 +22,16 @@ export interface TermKindRules<Kind extends TermKind = TermKind> {
   reads(term: TermOf<Kind>, context: TermContext): Iterable<string>;
   /** What is wrong with the term; pointers are relative to it. */
   faults(term: TermOf<Kind>, context: TermContext): Fault[];
-  /** Factors of every case, or the cases for which there is none. */
-  factors(term: TermOf<Kind>, cases: CaseTable, context: TermContext): TermResult | Fault[];
+  /**
+   * Factors of every case, or the cases for which there is none. What depends on the other cases
+   * (group sizes, percentiles, means) comes from the first `counted` of them; left out, from all.
+   */
+  factors(
+    term: TermOf<Kind>,
+    cases: CaseTable,
+    context: TermContext,
+    counted?: number,
+  ): TermResult | Fault[];
 }
 
 export type AnyTermKind = { [Kind in Term['kind']]: TermKindRules<Kind> };
