@@ -1,5 +1,5 @@
-// How the tests are found and run. Only files ending .test.ts define tests. Where the native backend
-// is built, the files that compute run a second time on it.
+// How the tests are found and run. Only files ending .test.ts define tests. Where the native
+// backend is built, the files that compute run a second time on it.
 
 import { fileURLToPath } from 'node:url';
 import { defineConfig } from 'vitest/config';

@@ -1,16 +1,7 @@
 // What a failed step of the native build means and what to do about it: the programs' own messages
 // are long, and the reason is rarely in their last line.
 
-/** A program that could not be started (`missing`) or that ended with an error. */
-export type CommandError = Error & { missing: boolean; output: string };
-
-export function commandError(
-  command: string,
-  { missing, output }: { missing: boolean; output: string },
-): CommandError {
-  const error = new Error(missing ? `${command} is not installed` : `${command} failed`);
-  return Object.assign(error, { missing, output });
-}
+import type { CommandError } from './run.ts';
 
 const unreachable =
   /ENOTFOUND|EAI_AGAIN|ECONNREFUSED|ETIMEDOUT|ECONNRESET|NewConnectionError|ConnectTimeoutError|Temporary failure|No matching distribution|Could not find a version/i;

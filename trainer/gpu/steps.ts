@@ -7,9 +7,7 @@ import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import { copyFile, cp, mkdir, rename, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { compilerProblem, npmProblem, pipProblem, unpackProblem } from './problems.ts';
-
-/** Runs a program to its end; rejects with a `CommandError` where it is missing or fails. */
-export type Run = (command: string, args: string[], options: { cwd: string }) => Promise<void>;
+import type { Run } from './run.ts';
 
 export type Build = {
   /** The folder of `package.json`, both lists of packages and the result. */
@@ -49,13 +47,13 @@ export async function buildNative(build: Build): Promise<'built' | 'up to date'>
       `the native backend is built for linux-x64 only, and this is ${platform}. The trainer needs nothing native: it takes wasm by itself.`,
     );
   }
-  removeAbandoned(folder);
+  await removeAbandoned(folder);
   const work = join(folder, `building-${process.pid}`);
-  await mkdir(work, { recursive: true });
+  await rm(work, { recursive: true, force: true });
+  await mkdir(work);
   try {
     await makeInside(work, { ...build, key });
-    await rm(join(folder, `building-${process.pid}-old`), { recursive: true, force: true });
-    if (existsSync(target)) await rename(target, join(folder, `building-${process.pid}-old`));
+    if (existsSync(target)) await rename(target, `${work}-old`);
     await rename(join(work, 'built'), target);
     say(`built ${target}`);
     return 'built';
@@ -81,11 +79,11 @@ function buildKey({ folder, tensorflow }: Build, platform: string): string {
 }
 
 // A build that was killed leaves its folder; one whose process still runs is left alone.
-function removeAbandoned(folder: string): void {
+async function removeAbandoned(folder: string): Promise<void> {
   for (const name of readdirSync(folder)) {
     const pid = /^building-(\d+)/.exec(name)?.[1];
     if (pid !== undefined && !isAlive(Number(pid))) {
-      void rm(join(folder, name), { recursive: true, force: true });
+      await rm(join(folder, name), { recursive: true, force: true });
     }
   }
 }
@@ -125,7 +123,7 @@ async function makeInside(work: string, build: Build & { key: string }): Promise
   const library = build.tensorflow ?? join(out, 'lib');
   const args = compilerArguments({ source, work, tensorflow, library, build });
   await build.run('g++', args, { cwd: out }).catch(compilerProblem);
-  const { version } = JSON.parse(await readText(join(out, 'package.json')));
+  const { version } = JSON.parse(readFileSync(join(out, 'package.json'), 'utf8'));
   const stamp: Stamp = { key: build.key, package: version, tensorflow: headerVersion(tensorflow) };
   await writeFile(join(out, 'stamp.json'), `${JSON.stringify(stamp, null, 2)}\n`);
 }
@@ -176,8 +174,4 @@ function headerVersion(tensorflow: string): string {
   const text = found.map((path) => readFileSync(path, 'utf8')).join('\n');
   const part = (name: string) => new RegExp(`#define TF_${name}_VERSION (\\d+)`).exec(text)?.[1];
   return ['MAJOR', 'MINOR', 'PATCH'].map((name) => part(name) ?? '?').join('.');
-}
-
-async function readText(path: string): Promise<string> {
-  return readFileSync(path, 'utf8');
 }
