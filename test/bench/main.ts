@@ -1,10 +1,12 @@
 // npm run bench -- NAME [ARGUMENTS]: measurements on demand. Nothing here is a test.
 
 import { scale } from './scale.ts';
+import { soak } from './soak.ts';
 import { plansAndCopies } from './weights.ts';
 
 const benches = new Map([
   ['scale', scale],
+  ['soak', soak],
   ['weights', plansAndCopies],
 ]);
 
