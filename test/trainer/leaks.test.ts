@@ -1,5 +1,5 @@
-// What a step leaves behind in memory: neither tensors nor their bytes. The run of 1,000 steps, with
-// its resident memory, is `npm run bench -- soak`.
+// What a step leaves behind in memory: neither tensors nor their bytes. `npm run bench -- soak` runs
+// 1,000 steps and looks at resident memory, too.
 
 import * as tf from '@tensorflow/tfjs';
 import { expect, test } from 'vitest';
