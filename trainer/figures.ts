@@ -17,11 +17,12 @@ export type Figures = {
   caseLosses: () => CaseLoss[];
 };
 
-/** The metrics of one step. */
+/** The metrics of one step; `nonFinite` stands for the numbers that a report cannot carry. */
 export function stepMetrics(result: StepResult, at: { step: number; epoch: number }): Metric[] {
   return [
     { name: 'loss', value: result.loss, ...at },
     { name: 'gradientNorm', value: result.gradientNorm, ...at },
+    ...(result.skipped ? [{ name: 'nonFinite', value: 1, ...at }] : []),
   ];
 }
 

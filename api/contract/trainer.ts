@@ -70,6 +70,7 @@ export const metricNames = [
   'secondsPerStep',
   'waitSeconds',
   'skippedSteps',
+  'nonFinite',
 ] as const;
 
 /**

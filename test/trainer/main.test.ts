@@ -197,6 +197,8 @@ test('steps that are not finite are skipped, and ten in a row end the run', asyn
   expect(await run(service)).toBe(exitCodes.failed);
   expect(service.state.finished!.error).toBe('instability: 10 steps in a row were not finite');
   expect(service.metrics('skippedSteps').map(({ value }) => value)).toEqual([10]);
+  const steps = service.metrics('nonFinite').map(({ step, value }) => [step, value]);
+  expect(steps).toEqual(Array.from({ length: 10 }, (_, k) => [k + 1, 1]));
   expect(service.ledger().map(({ draws }) => draws)).toEqual([20]);
   expect(service.metrics('loss')).toEqual([]);
 });

@@ -1,5 +1,5 @@
-// counterweight watch JOB: a bar, the newest loss beside it, and a line for every change of state
-// and every validation, until the job has ended. A service that is away for a while is waited for.
+// counterweight watch JOB: a bar, the newest loss beside it, and a line for every change of state,
+// every validation and every monitor that fires, until the job has ended. A service that is away for a while is waited for.
 
 import { InvalidArgumentError } from 'commander';
 import { endStates, type Job } from '../../api/contract/jobs.ts';
@@ -96,6 +96,9 @@ export async function followJobs(
     followed.map(({ name, job }) => ({ name, total: stepsOf(job) })),
   );
   try {
+    for (const one of followed) {
+      tellMonitors(board, { ...one, job: { ...one.job, monitors: {} } }, one.job);
+    }
     let silent = 0;
     for (let waited = 0; ; waited += pollMs) {
       followed.forEach((one, row) => {
@@ -144,6 +147,7 @@ async function readOne(client: Client, one: Followed, board: ProgressBoard): Pro
   if (job.verifiedDraws.mismatch > one.job.verifiedDraws.mismatch) {
     board.log(`${one.name}: an epoch's draws are not the planned ones`);
   }
+  tellMonitors(board, one, job);
   one.job = job;
   const { items } = await client.call<{ items: MetricPoint[] }>(
     'GET',
@@ -156,6 +160,15 @@ async function readOne(client: Client, one: Followed, board: ProgressBoard): Pro
     if (name === 'diceMean') {
       board.log(`${one.name}: validated after step ${step}, mean Dice ${value.toFixed(3)}`);
     }
+  }
+}
+
+// A line for each monitor that has fired since the job was last read.
+function tellMonitors(board: ProgressBoard, { name, job: before }: Followed, job: Job): void {
+  for (const monitor of Object.keys(job.monitors) as (keyof Job['monitors'])[]) {
+    const { findings, sentence, action } = job.monitors[monitor]!;
+    if (findings === (before.monitors[monitor]?.findings ?? 0)) continue;
+    board.log(`${name}: monitor ${monitor} (${action}): ${sentence}`);
   }
 }
 

@@ -100,6 +100,7 @@ const job = {
   progress: { step: 2, steps: 4 },
   settings: { epochs: 2, drawsPerEpoch: 4, batchSize: 2 },
   verifiedDraws: { verified: 1, partial: 0, mismatch: 0 },
+  monitors: {},
   summary: null,
 };
 

@@ -205,7 +205,14 @@ describe('launch --alias', () => {
     const io: Io = { ...systemIo, say: () => {}, terminal: false, sleep: async () => {} };
     const summary = { dice: { mean: 0.8 } };
     const verifiedDraws = { verified: 0, partial: 0, mismatch: 0 };
-    const job = { reason: null, settings: jobSettings, progress: null, verifiedDraws, summary };
+    const job = {
+      reason: null,
+      settings: jobSettings,
+      progress: null,
+      verifiedDraws,
+      monitors: {},
+      summary,
+    };
     const call = async (_: string, path: string) =>
       path.includes('/metrics')
         ? { items: [] }

@@ -17,6 +17,7 @@ const job = (id: string, changes: object = {}) =>
     settings: { epochs: 2, drawsPerEpoch: 20, batchSize: 2 },
     verifiedDraws: { verified: 0, partial: 0, mismatch: 0 },
     summary: null,
+    monitors: {},
     ...changes,
   }) as unknown as Job;
 
@@ -122,6 +123,27 @@ describe('following', () => {
     const { io, client, said } = watching({ a: states });
     await follow(io, client, ['a']);
     expect(said).toContain("arm a: an epoch's draws are not the planned ones");
+  });
+
+  test('says once what a monitor found, before or while it is followed', async () => {
+    const monitors = (drift: number, mismatch: number) => ({
+      calibrationDrift: { action: 'note', findings: drift, sentence: 'volume is 1.6 times' },
+      drawMismatch: { action: 'stop', findings: mismatch, sentence: 'draws 0 to 7' },
+    });
+    const { io, client, said } = watching({
+      a: [
+        job('a', { monitors: monitors(1, 0) }),
+        job('a', { monitors: monitors(1, 0) }),
+        job('a', { monitors: monitors(1, 1) }),
+        job('a', { monitors: monitors(1, 1), state: 'failed' }),
+      ],
+    });
+    await follow(io, client, ['a']);
+    expect(said).toEqual([
+      'arm a: monitor calibrationDrift (note): volume is 1.6 times',
+      'arm a: monitor drawMismatch (stop): draws 0 to 7',
+      'arm a: failed',
+    ]);
   });
 
   test('waits for a service that is away, and says so once', async () => {
