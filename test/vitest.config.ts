@@ -7,6 +7,7 @@ import { nativeIsBuilt } from './support/native.ts';
 
 /** What computes with tensors and asks `backendUnderTest` on which backend. */
 const computing = [
+  'test/trainer/leaks.test.ts',
   'test/trainer/loss.test.ts',
   'test/trainer/network.test.ts',
   'test/trainer/step.test.ts',

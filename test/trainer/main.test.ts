@@ -19,6 +19,9 @@ const settings = {
   network: { features: [2, 4] },
   patch: [4, 8, 8],
   validateEvery: 2,
+  augmentation: 'full',
+  foregroundShare: 0.5,
+  prefetch: 2,
 };
 const job = {
   id: 'job1',
@@ -94,7 +97,13 @@ test('a run reports metrics, ledger and summary, and leaves checkpoints', async 
     [2, 0, 6],
   ]);
   expect(service.metrics('loss').map(({ step }) => step)).toEqual([1, 2, 3, 4, 5, 6, 7, 8, 9]);
-  for (const name of ['gradientNorm', 'clippedShare', 'learningRate', 'secondsPerStep']) {
+  for (const name of [
+    'gradientNorm',
+    'clippedShare',
+    'learningRate',
+    'secondsPerStep',
+    'waitSeconds',
+  ]) {
     expect(service.metrics(name).length, name).toBeGreaterThan(0);
   }
   expect(service.metrics('skippedSteps').map(({ value }) => value)).toEqual([0, 0, 0]);
@@ -120,7 +129,8 @@ test('a run reports metrics, ledger and summary, and leaves checkpoints', async 
 });
 
 test('a run stopped at any step goes on to the numbers of one that never stopped', async () => {
-  const whole = makeService();
+  // Made in line, so that batches made ahead are shown to be the same ones.
+  const whole = makeService({ job: { ...job, settings: { ...settings, prefetch: 0 } } });
   expect(await run(whole)).toBe(exitCodes.done);
   for (const stopAfter of [2, 3, 5]) {
     outPath = mkdtempSync(join(root, 'out-'));
