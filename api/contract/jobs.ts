@@ -128,6 +128,8 @@ export const jobSchema = z
     settings: settingsSchema,
     resources: resourcesSchema,
     monitors: monitorViewsSchema,
+    /** A monitor that reads the validation has changed its draws: it is no independent test. */
+    validationInformed: z.boolean(),
     launchReason: z.string(),
     progress: z.object({ step: z.int(), steps: z.int() }).nullable(),
     verifiedDraws: ledgerCounts,

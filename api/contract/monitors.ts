@@ -24,6 +24,12 @@ const monitorStateSchema = z.object({
 export type MonitorState = z.output<typeof monitorStateSchema>;
 export type MonitorStates = { [Name in keyof typeof monitorsSchema.shape]?: MonitorState };
 
+/**
+ * A monitor's wish that the job draws by its snapshot's parent again, kept with the job until the
+ * answer to an epoch's last report takes it up.
+ */
+export type RevertRequest = { monitor: string; sentence: string; at: string };
+
 /** A monitor that a job asked for, its limits with defaults filled in, and how it stands. */
 export const monitorViewSchema = monitorStateSchema
   .extend({ ...monitorSchema.required().shape })

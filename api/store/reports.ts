@@ -30,6 +30,8 @@ export type MonitorNews = {
   findings: { detail: Record<string, unknown>; entry: AuditEntry }[];
   /** Set where a monitor that stops jobs has fired now. */
   stop: { monitor: string; reason: StateReason } | null;
+  /** Set where a monitor that reverts draws has fired now. */
+  revert: { monitor: string; sentence: string } | null;
 };
 
 const logTail = 65_536;
@@ -74,13 +76,14 @@ export async function insertReport(
 async function storeNews(
   tx: Orm,
   { key: { jobId }, at }: StoredReport,
-  { states, findings, stop }: MonitorNews,
+  { states, findings, stop, revert }: MonitorNews,
 ): Promise<void> {
   await tx.update(jobs).set({ monitorStates: states }).where(eq(jobs.id, jobId));
   for (const { detail, entry } of findings) {
     await insertEvent(tx, { jobId, at, kind: 'monitorFired', detail });
     await appendAudit(tx, entry);
   }
+  if (revert !== null) await askForRevert(tx, { jobId, at, revert });
   if (stop === null) return;
   const moved = await tx
     .update(jobs)
@@ -98,6 +101,20 @@ async function storeEnvironment(tx: Orm, { key, at, environment }: StoredReport)
   await tx.update(jobAttempts).set({ environment }).where(attemptIs(key));
   const detail = { attempt: key.attempt, ...environment };
   await insertEvent(tx, { jobId: key.jobId, at, kind: 'trainerStarted', detail });
+}
+
+// A request that nobody has taken up yet stands: it asks for the same.
+async function askForRevert(
+  tx: Orm,
+  { jobId, at, revert }: { jobId: string; at: Date; revert: NonNullable<MonitorNews['revert']> },
+): Promise<void> {
+  const moved = await tx
+    .update(jobs)
+    .set({ revertRequested: { ...revert, at: at.toISOString() } })
+    .where(and(eq(jobs.id, jobId), isNull(jobs.revertRequested)))
+    .returning({ id: jobs.id });
+  if (moved.length > 0)
+    await insertEvent(tx, { jobId, at, kind: 'revertRequested', detail: revert });
 }
 
 async function storeMetrics(tx: Orm, { key, metrics: points }: StoredReport): Promise<void> {

@@ -11,7 +11,7 @@ import {
   timestamp,
 } from 'drizzle-orm/pg-core';
 import type { JobState, StateReason } from '../contract/jobs.ts';
-import type { MonitorStates } from '../contract/monitors.ts';
+import type { MonitorStates, RevertRequest } from '../contract/monitors.ts';
 import type { Monitors, Resources, Settings } from '../contract/settings.ts';
 import type { TrainerEnvironment } from '../contract/trainer.ts';
 
@@ -36,6 +36,8 @@ export const jobs = pgTable('jobs', {
   cancelRequestedAt: instant('cancel_requested_at'),
   monitorStates: jsonb('monitor_states').$type<MonitorStates>().notNull().default({}),
   stopReason: jsonb('stop_reason').$type<StateReason>(),
+  revertRequested: jsonb('revert_requested').$type<RevertRequest>(),
+  validationInformed: boolean('validation_informed').notNull().default(false),
   progress: jsonb('progress').$type<{ step: number; steps: number }>(),
   summary: jsonb('summary').$type<Json>(),
   artifacts: jsonb('artifacts').$type<Json[]>().notNull(),

@@ -231,3 +231,22 @@ describe('a monitor that stops its job', () => {
     });
   });
 });
+
+describe('a monitor that reverts draws', () => {
+  test('asks for it once, while nobody has taken it up, and stops nothing', async () => {
+    const job = await watched({
+      calibrationDrift: { action: 'revert' },
+      groupRegression: { action: 'revert', patience: 1 },
+    });
+    expect((await job.report([...site(0.9), { name: 'volumeRatio', value: 1 }], 0)).stop).toBe(
+      false,
+    );
+    expect((await job.report([{ name: 'volumeRatio', value: 1.5 }], 1)).stop).toBe(false);
+    expect((await job.report(site(0.7), 1)).stop).toBe(false);
+    expect(await job.events()).toHaveLength(2);
+    expect(await job.events('revertRequested')).toEqual([
+      { monitor: 'calibrationDrift', sentence: expect.stringContaining('1.5 times') },
+    ]);
+    expect(await jobs.read(job.id)).toMatchObject({ state: 'running', validationInformed: false });
+  });
+});

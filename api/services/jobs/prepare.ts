@@ -73,6 +73,8 @@ function jobRow(
     monitors: input.monitors,
     monitorStates: {},
     stopReason: null,
+    revertRequested: null,
+    validationInformed: false,
     reason: input.reason,
     state: 'created',
     stateReason: null,

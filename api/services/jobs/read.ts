@@ -71,6 +71,7 @@ async function jobViews(deps: Deps, rows: JobRow[]): Promise<Job[]> {
     settings: row.settings,
     resources: row.resources,
     monitors: monitorViews(row),
+    validationInformed: row.validationInformed,
     launchReason: row.reason,
     progress: row.progress,
     verifiedDraws: epochs.get(row.id) ?? { verified: 0, partial: 0, mismatch: 0 },

@@ -55,7 +55,12 @@ export async function monitorNews(
     name === 'drawMismatch' ? reported.ledger.length > 0 : reported.metrics.some(reads[name]),
   );
   if (spokenTo.length === 0) return null;
-  const news: MonitorNews = { states: { ...job.monitorStates }, findings: [], stop: null };
+  const news: MonitorNews = {
+    states: { ...job.monitorStates },
+    findings: [],
+    stop: null,
+    revert: null,
+  };
   for (const named of spokenTo) {
     const verdict = await verdictOf(deps, session, { reported, named });
     const findings = await newFindings(deps, job.id, { named, verdict });
@@ -63,7 +68,9 @@ export async function monitorNews(
     for (const finding of findings) {
       const detail = { monitor: named.name, ...named.monitor, ...finding };
       news.findings.push({ detail, entry: entryFor(session, { detail, at: reported.at }) });
+      const { sentence } = finding;
       if (named.monitor.action === 'stop') news.stop ??= stopFor(named.name, finding);
+      if (named.monitor.action === 'revert') news.revert ??= { monitor: named.name, sentence };
     }
   }
   return news;
