@@ -36,10 +36,10 @@ afterEach(async () => {
   await Promise.all(open.splice(0).map((source) => source.close()));
 });
 
-function source(prefetch: number, cacheBytes = 2 ** 20): BatchSource {
+function source(prefetch: number, cacheBytes = 2 ** 20, batchSize = 2): BatchSource {
   const given = { lines, dataPath: root, channelCount: 1, classCount: 2, cacheBytes };
   const cases = openCases(given);
-  const opened = openBatches({ cases, settings, seed: 5, batchSize: 2, prefetch, cacheBytes });
+  const opened = openBatches({ cases, settings, seed: 5, batchSize, prefetch, cacheBytes });
   open.push(opened);
   return opened;
 }
@@ -66,6 +66,13 @@ test.each([1, 2, 64])(
 test('a plan taken up in its middle goes on with the same bytes', async () => {
   const whole = await take(source(2), 6);
   expect(await take(source(2), 4, 4)).toEqual(whole.slice(2));
+});
+
+test('a draw has the same bytes in a batch of any size', async () => {
+  const inPairs = await take(source(0), 6);
+  const inSixes = await take(source(0, 2 ** 20, 6), 2);
+  const flat = (batches: typeof inPairs) => batches.flatMap(({ images }) => [...images]);
+  expect(flat(inSixes)).toEqual(flat(inPairs));
 });
 
 test('a cache that holds no second case changes nothing', async () => {
