@@ -2,11 +2,13 @@
 
 import { scale } from './scale.ts';
 import { soak } from './soak.ts';
+import { trainerSteps } from './trainer.ts';
 import { plansAndCopies } from './weights.ts';
 
 const benches = new Map([
   ['scale', scale],
   ['soak', soak],
+  ['trainer', trainerSteps],
   ['weights', plansAndCopies],
 ]);
 

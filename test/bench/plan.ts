@@ -1,11 +1,10 @@
 // The plan of an epoch of N draws over N cases against the samplers of numpy and torch, which run
 // in a Python process of their own, in turns with ours.
 
-import { spawn } from 'node:child_process';
-import { createInterface } from 'node:readline';
 import { fileURLToPath } from 'node:url';
 import { drawPlan } from '../../api/weights/draws.ts';
 import { probabilityUnits } from '../../api/weights/units.ts';
+import { startPeer } from './peer.ts';
 import { type BenchRow, benchRow } from './report.ts';
 
 const sizes = [10_000, 100_000, 1_000_000];
@@ -89,21 +88,11 @@ function planOf(n: number): (epoch: number) => Uint32Array {
   return (epoch) => drawPlan({ digest, drawUnits, seed: 1, epoch, drawsPerEpoch: n });
 }
 
-type PeerProcess = { versions: Versions; turn: () => Promise<Seconds>; end: () => void };
+type Peers = { versions: Versions; turn: () => Promise<Seconds>; end: () => void };
 
-async function startPeers(python: string, n: number): Promise<PeerProcess> {
+async function startPeers(python: string, n: number): Promise<Peers> {
   const script = fileURLToPath(new URL('samplers.py', import.meta.url));
-  const child = spawn(python, [script], { stdio: ['pipe', 'pipe', 'inherit'] });
-  const output = createInterface({ input: child.stdout });
-  const lines = output[Symbol.asyncIterator]();
-  // A process that could not start answers no line.
-  child.on('error', () => output.close());
-  child.stdin.on('error', () => output.close());
-  const ask = async <Answer>(question: unknown): Promise<Answer | null> => {
-    child.stdin.write(`${JSON.stringify(question)}\n`);
-    const { value, done } = await lines.next();
-    return done ? null : (JSON.parse(value) as Answer);
-  };
+  const { ask, end } = startPeer(python, [script]);
   const versions = await ask<Versions>({ n, batch, batches: batchesOf(n) });
   if (versions === null) {
     console.error(`${python} cannot be run: the rows of numpy and torch are missing`);
@@ -111,6 +100,6 @@ async function startPeers(python: string, n: number): Promise<PeerProcess> {
   return {
     versions: versions ?? { python: null, numpy: null, torch: null },
     turn: async () => (versions === null ? {} : ((await ask<Seconds>('turn')) ?? {})),
-    end: () => child.stdin.end(),
+    end,
   };
 }

@@ -1,8 +1,9 @@
 """The same U-Net step in PyTorch on the CPU, for `npm run bench -- trainer`.
 
-Reads {"features": [...], "batch": n, "patch": [d, h, w], "steps": n, "threads": n, "layout":
-"contiguous" | "channels_last"} as JSON lines on standard input and answers one JSON line each:
-milliseconds of every step. Same layers, loss, optimizer and parameter count as trainer/network.ts.
+The first line of standard input is {"features": [...], "batch": n, "patch": [d, h, w], "threads": n,
+"layout": "contiguous" | "channels_last"}; the answer says how many parameters that is. Each further
+line is a number of steps; the answer holds the milliseconds of each. Layers, loss, clipping and
+optimizer are those of trainer/network.ts.
 """
 
 import json
@@ -71,8 +72,8 @@ def batch_loss(logits, labels, factors):
     return ((entropy + 1 - dice) * factors).sum() / len(factors)
 
 
-def measure(features, batch, patch, steps, threads, layout):
-    """Milliseconds of each step, after three that warm up."""
+def learner(features, batch, patch, threads, layout):
+    """A function that does one step, and how many parameters it trains."""
     torch.set_num_threads(threads)
     torch.manual_seed(1)
     memory = torch.channels_last_3d if layout == "channels_last" else torch.contiguous_format
@@ -81,19 +82,29 @@ def measure(features, batch, patch, steps, threads, layout):
     images = torch.randn(batch, 1, *patch).contiguous(memory_format=memory)
     labels = torch.randint(0, 3, (batch, *patch))
     factors = torch.ones(batch)
-    times = []
-    for _ in range(steps + 3):
-        began = time.perf_counter()
+
+    def step():
         optimizer.zero_grad(set_to_none=True)
         loss = batch_loss(net(images), labels, factors)
         loss.backward()
         norm = nn.utils.clip_grad_norm_(net.parameters(), 12)
         optimizer.step()
-        float(loss), float(norm)
-        times.append((time.perf_counter() - began) * 1000)
-    parameters = sum(p.numel() for p in net.parameters())
-    return {"milliseconds": times[3:], "parameters": parameters, "torch": torch.__version__}
+        return loss.item(), norm.item()
+
+    return step, sum(p.numel() for p in net.parameters())
 
 
+def milliseconds(step):
+    """How long one step takes."""
+    began = time.perf_counter()
+    step()
+    return (time.perf_counter() - began) * 1000
+
+
+step, parameters = learner(**json.loads(sys.stdin.readline()))
+for _ in range(3):
+    step()
+print(json.dumps({"parameters": parameters, "version": f"torch {torch.__version__}"}), flush=True)
 for line in sys.stdin:
-    print(json.dumps(measure(**json.loads(line))), flush=True)
+    times = [milliseconds(step) for _ in range(json.loads(line))]
+    print(json.dumps({"milliseconds": times}), flush=True)
