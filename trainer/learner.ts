@@ -3,10 +3,12 @@
 
 import * as tf from '@tensorflow/tfjs';
 import type { Checkpoint, NamedTensors } from './checkpoint.ts';
-import { createNetwork, levelSizes, type Network } from './network.ts';
+import { createNetwork, levelSizes, type Network, type NetworkShape } from './network.ts';
 import type { Size } from './nifti.ts';
 import { createOptimizer, type Optimizer, type OptimizerOptions } from './optimizer.ts';
-import { type StepResult, trainStep } from './step.ts';
+import { type CaseWorkers, startCaseWorkers } from './parallel/case-workers.ts';
+import { applyPart, caseByCase, lossAndGradients, type Part, type StepResult } from './step.ts';
+import type { BackendName } from './tensorflow/backend.ts';
 
 /** Voxels of `count` patches, [count, depth, height, width, channel], and their classes. */
 export type Batch = { images: Float32Array; labels: Int32Array };
@@ -14,7 +16,7 @@ export type Batch = { images: Float32Array; labels: Int32Array };
 type State = Pick<Checkpoint, 'parameters' | 'optimizer'>;
 
 export type Learner = {
-  backend: string;
+  backend: BackendName;
   patch: Size;
   channelCount: number;
   classCount: number;
@@ -29,9 +31,8 @@ export type Learner = {
   dispose: () => void;
 };
 
-/** A fresh network on the started backend; the same seed gives the same parameters. */
-export function createLearner(given: {
-  backend: string;
+export type LearnerOptions = {
+  backend: BackendName;
   patch: Size;
   channelCount: number;
   classCount: number;
@@ -42,13 +43,40 @@ export function createLearner(given: {
   deepSupervision?: boolean;
   optimizer?: OptimizerOptions;
   seed: number;
-}): Learner {
-  const { backend, patch, channelCount, classCount, features, seed, deepSupervision } = given;
+};
+
+function networkShape(options: LearnerOptions): NetworkShape {
+  const { patch, channelCount, classCount, features, seed, deepSupervision } = options;
   const usual = levelSizes(features.length, patch[0] > 1);
-  const { kernels = usual.kernels, strides = usual.strides } = given;
-  const shape = { channels: channelCount, classes: classCount, features, kernels, strides, seed };
-  const network = createNetwork({ ...shape, deepSupervision });
-  const optimizer = createOptimizer(network.parameters, given.optimizer);
+  const { kernels = usual.kernels, strides = usual.strides } = options;
+  const levels = { features, kernels, strides, deepSupervision };
+  return { channels: channelCount, classes: classCount, ...levels, seed };
+}
+
+/**
+ * A learner that computes the cases of a batch on several cores where its backend has one thread
+ * and the cases are large enough; `cores` is how many there are.
+ */
+export async function openLearner(
+  options: LearnerOptions & { batchSize: number; cores: number },
+): Promise<Learner> {
+  const { backend, patch, batchSize, cores } = options;
+  const count = Math.min(batchSize, cores) - 1;
+  const useful = backend !== 'native' && count > 0 && caseByCase(patch[0] * patch[1] * patch[2]);
+  if (!useful) return createLearner(options);
+  const shape = networkShape(options);
+  const network = createNetwork(shape);
+  const parameterLengths = network.parameters.map(({ variable }) => variable.size);
+  network.dispose();
+  const workers = await startCaseWorkers({ count, backend, shape, patch, parameterLengths });
+  return createLearner(options, workers);
+}
+
+/** A fresh network on the started backend; the same seed gives the same parameters. */
+export function createLearner(options: LearnerOptions, workers?: CaseWorkers): Learner {
+  const { backend, patch, channelCount, classCount } = options;
+  const network = createNetwork(networkShape(options));
+  const optimizer = createOptimizer(network.parameters, options.optimizer);
   const tensorOf = (values: Float32Array, count: number, size: Size): tf.Tensor5D =>
     tf.tensor5d(values, [count, ...size, channelCount]);
   return {
@@ -59,11 +87,15 @@ export function createLearner(given: {
     parameterCount: network.parameterCount,
     step: ({ lossFactors, learningRate, ...batch }) => {
       optimizer.show('trained');
-      const images = tensorOf(batch.images, lossFactors.length, patch);
-      const labels = tf.tensor4d(batch.labels, [lossFactors.length, ...patch], 'int32');
-      const result = trainStep({ network, optimizer, images, labels, lossFactors, learningRate });
-      tf.dispose([images, labels]);
-      return result;
+      const own = { network, patch, channelCount };
+      const count = lossFactors.length;
+      const part =
+        workers === undefined
+          ? partOfCases(own, batch, { from: 0, lossFactors, count })
+          : workers.partOf({ ...batch, lossFactors }, optimizer.values(), (from) =>
+              partOfCases(own, batch, { from, lossFactors: [lossFactors[from]], count }),
+            );
+      return applyPart(optimizer, part, learningRate);
     },
     divisors: network.divisors,
     probabilities: async (image, size) => {
@@ -77,8 +109,28 @@ export function createLearner(given: {
     },
     state: () => stateOf(network, optimizer),
     load: (state) => loadState(network, optimizer, state),
-    dispose: network.dispose,
+    dispose: () => {
+      network.dispose();
+      workers?.close();
+    },
   };
+}
+
+// The part of some cases of a batch, from case `from` on.
+function partOfCases(
+  { network, patch, channelCount }: { network: Network; patch: Size; channelCount: number },
+  batch: Batch,
+  { from, lossFactors, count }: { from: number; lossFactors: number[]; count: number },
+): Part {
+  const voxels = patch[0] * patch[1] * patch[2];
+  const [start, end] = [from * voxels, (from + lossFactors.length) * voxels];
+  const voxelsOf = batch.images.subarray(start * channelCount, end * channelCount);
+  const images = tf.tensor5d(voxelsOf, [lossFactors.length, ...patch, channelCount]);
+  const classes = batch.labels.subarray(start, end);
+  const labels = tf.tensor4d(classes, [lossFactors.length, ...patch], 'int32');
+  const part = lossAndGradients({ network, images, labels, lossFactors, count });
+  tf.dispose([images, labels]);
+  return part;
 }
 
 function stateOf(network: Network, optimizer: Optimizer): State {

@@ -30,40 +30,68 @@ export type StepResult = {
 };
 
 /** Trains on one batch. Leaves no tensor behind; `images` and `labels` stay the caller's. */
-export function trainStep(input: StepInput): StepResult {
-  const { network, optimizer, images, labels, lossFactors } = input;
-  const { loss, losses, gradients } = lossAndGradients({ network, images, labels, lossFactors });
+export function trainStep({ optimizer, learningRate, ...input }: StepInput): StepResult {
+  return applyPart(optimizer, lossAndGradients(input), learningRate);
+}
+
+/** A loss, its cases' losses, and the gradient of every parameter in order. */
+export type Part = { loss: number; losses: Float32Array; gradients: Float32Array[] };
+
+/** Moves the parameters by a batch's gradients, unless something in them is not finite. */
+export function applyPart(
+  optimizer: Optimizer,
+  { loss, losses, gradients }: Part,
+  learningRate: number,
+): StepResult {
   const finite = Number.isFinite(loss) && Number.isFinite(globalNorm(gradients));
   if (!finite) {
     return { loss, caseLosses: losses, gradientNorm: Number.NaN, clipped: false, skipped: true };
   }
-  const { gradientNorm, clipped } = optimizer.apply(gradients, input.learningRate);
+  const { gradientNorm, clipped } = optimizer.apply(gradients, learningRate);
   return { loss, caseLosses: losses, gradientNorm, clipped, skipped: false };
 }
 
-type Part = { loss: number; losses: Float32Array; gradients: Float32Array[] };
+/** What parts of one batch are together; they are added in their order. */
+export function sumOfParts(parts: Part[]): Part {
+  const losses = new Float32Array(parts.reduce((count, part) => count + part.losses.length, 0));
+  let at = 0;
+  for (const part of parts) {
+    losses.set(part.losses, at);
+    at += part.losses.length;
+  }
+  const [first, ...rest] = parts;
+  for (const part of rest) {
+    for (const [k, sum] of first.gradients.entries()) add(sum, part.gradients[k]);
+  }
+  const loss = parts.reduce((sum, part) => sum + part.loss, 0);
+  return { loss, losses, gradients: first.gradients };
+}
+
+function add(sum: Float32Array, more: Float32Array): void {
+  for (let k = 0; k < sum.length; k++) sum[k] += more[k];
+}
 
 /** From this many voxels on, each case of a batch is computed for itself: less memory, and faster. */
 const voxelsAlone = 2 ** 14;
 
-/** The batch's loss, its cases' losses, and the gradient of every parameter in order. */
+/** Whether cases of `voxels` voxels are computed one by one. */
+export const caseByCase = (voxels: number): boolean => voxels >= voxelsAlone;
+
+/**
+ * (1/count) sum of factor times loss over the cases given, with gradients; `count` is the number of
+ * cases of the whole batch where these are a part of it. images [B,D,H,W,C], labels [B,D,H,W].
+ */
 export function lossAndGradients({
   network,
   images,
   labels,
   lossFactors,
-}: Omit<StepInput, 'optimizer' | 'learningRate'>): {
-  loss: number;
-  losses: Float32Array;
-  gradients: Float32Array[];
-} {
-  const count = images.shape[0];
-  const alone = count > 1 && labels.size / count >= voxelsAlone;
-  const losses = new Float32Array(count);
-  let loss = 0;
-  let gradients: Float32Array[] = [];
-  for (let from = 0; from < count; from += alone ? 1 : count) {
-    let part!: Part;
+  count = images.shape[0],
+}: Omit<StepInput, 'optimizer' | 'learningRate'> & { count?: number }): Part {
+  const given = images.shape[0];
+  const alone = given > 1 && caseByCase(labels.size / given);
+  const parts: Part[] = [];
+  for (let from = 0; from < given; from += alone ? 1 : given) {
     // Nothing is returned from `tidy`: it would look for tensors among the numbers, one by one.
     tf.tidy(() => {
       const some = alone
@@ -71,18 +99,10 @@ export function lossAndGradients({
         : [images, labels];
       const [x, truth] = some as [tf.Tensor5D, tf.Tensor4D];
       const factors = alone ? [lossFactors[from]] : lossFactors;
-      part = partOfBatch(network, { x, truth, factors, count });
+      parts.push(partOfBatch(network, { x, truth, factors, count }));
     });
-    losses.set(part.losses, from);
-    loss += part.loss;
-    gradients = from === 0 ? part.gradients : gradients.map((a, k) => added(a, part.gradients[k]));
   }
-  return { loss, losses, gradients };
-}
-
-function added(sum: Float32Array, more: Float32Array): Float32Array {
-  for (let k = 0; k < sum.length; k++) sum[k] += more[k];
-  return sum;
+  return sumOfParts(parts);
 }
 
 // Some cases' part of (1/count) sum of factor times loss.

@@ -1,7 +1,8 @@
 // Steps of the trainer's own network in a process of their own: the counterpart of unet.py.
 
+import { cpus } from 'node:os';
 import { createInterface } from 'node:readline';
-import { createLearner } from '../../trainer/learner.ts';
+import { openLearner } from '../../trainer/learner.ts';
 import { type BackendName, chooseBackend } from '../../trainer/tensorflow/backend.ts';
 import { numbers } from '../../trainer/tensorflow/self-test.ts';
 
@@ -17,7 +18,9 @@ const say = (answer: unknown) => console.log(JSON.stringify(answer));
 const wanted = process.argv[2] as BackendName;
 const { features, batch, patch }: Setup = await next();
 const backend = await chooseBackend({ wanted, log: () => {} });
-const learner = createLearner({
+const learner = await openLearner({
+  batchSize: batch,
+  cores: cpus().length,
   backend: backend.name,
   patch,
   channelCount: 1,
@@ -42,3 +45,4 @@ say({ parameters: learner.parameterCount, version: JSON.stringify(backend.versio
 for (let steps = await next(); steps !== null; steps = await next()) {
   say({ milliseconds: Array.from({ length: steps }, milliseconds) });
 }
+learner.dispose();

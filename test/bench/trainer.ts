@@ -42,7 +42,7 @@ export async function trainerSteps(args: string[]): Promise<void> {
   }
   printRows(rows);
   console.log(
-    `medians of ${Number(values.turns) * stepsPerTurn} steps, in turns; batch ${batch} of ${patch.join(' x ')}, Adam, ${cpus().length} threads for native and PyTorch, 1 for wasm`,
+    `medians of ${Number(values.turns) * stepsPerTurn} steps, in turns; batch ${batch} of ${patch.join(' x ')}, Adam; native and PyTorch with ${cpus().length} threads, wasm with a case on each of ${Math.min(batch, cpus().length)} cores`,
   );
   if (values.json) writeRows(values.json, rows, { versions });
 }
