@@ -3,8 +3,8 @@
 
 import type { Artifact, Summary } from '../api/contract/trainer.ts';
 import { type Checkpoint, checkpointArtifact, writeCheckpoint } from './checkpoint.ts';
-import type { Run, Surroundings } from './main.ts';
 import type { Reporter, Service } from './report.ts';
+import type { Run, Surroundings } from './run.ts';
 import { ledgerRange } from './sampler.ts';
 import { exitCodes, TrainerError } from './settings.ts';
 

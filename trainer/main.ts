@@ -2,10 +2,7 @@
 // `train` takes time, network and signals as arguments; the last lines call it for the process.
 
 import { pathToFileURL } from 'node:url';
-import type { TrainerJob } from '../api/contract/trainer.ts';
-import { resolveMirrorAxes } from './augment/augment.ts';
-import { type Cases, openCases } from './batches.ts';
-import { findResumePoint, fingerprintOf, type Progress, writeCheckpoint } from './checkpoint.ts';
+import { writeCheckpoint } from './checkpoint.ts';
 import {
   type CaseResult,
   type Evaluation,
@@ -13,61 +10,16 @@ import {
   evaluationMetrics,
   summarizeResults,
 } from './evaluate.ts';
-import { createFigures, type Figures, stepMetrics } from './figures.ts';
+import { createFigures, stepMetrics } from './figures.ts';
 import { checkpointOf, closeRange, finish, finishFailed } from './finish.ts';
-import { createLearner, type Learner } from './learner.ts';
 import { polyDecay } from './optimizer.ts';
-import { type BatchSource, cacheShares, openBatches } from './prefetch/prefetch.ts';
-import {
-  type Clock,
-  connectService,
-  createReporter,
-  type Reporter,
-  type Service,
-  systemClock,
-} from './report.ts';
-import { planEpoch, type Snapshot, verifySnapshot } from './sampler.ts';
-import {
-  classNames,
-  defaultPatch,
-  type Environment,
-  exitCodes,
-  type ResolvedSettings,
-  readEnvironment,
-  resolveSettings,
-  TrainerError,
-} from './settings.ts';
-import { chooseBackend } from './tensorflow/backend.ts';
-
-/** What a run takes from outside; `signal` aborts for a clean stop, as SIGTERM does. */
-export type Surroundings = {
-  environment: Environment;
-  fetch: typeof fetch;
-  clock: Clock;
-  signal: AbortSignal;
-  say: (line: string) => void;
-};
+import { fetchSnapshot, prepare, resume } from './prepare.ts';
+import { connectService, createReporter, type Reporter, systemClock } from './report.ts';
+import { breathe, type Run, type Surroundings } from './run.ts';
+import { planEpoch } from './sampler.ts';
+import { exitCodes, readEnvironment, TrainerError } from './settings.ts';
 
 const mostSkippedInARow = 10;
-
-/** One run, from its preparation to its end. */
-export type Run = {
-  around: Surroundings;
-  service: Service;
-  reporter: Reporter;
-  say: (line: string) => void;
-  job: TrainerJob;
-  settings: ResolvedSettings;
-  classes: string[];
-  cases: Cases;
-  batches: BatchSource;
-  learner: Learner;
-  snapshot: Snapshot;
-  progress: Progress;
-  evaluation: Evaluation | null;
-  open: { plan: string[]; from: number; figures: Figures } | null;
-  skippedInARow: number;
-};
 
 /** Trains one job from its start, or its checkpoint, to its end; answers the exit code. */
 export async function train(around: Surroundings): Promise<number> {
@@ -93,79 +45,6 @@ export async function train(around: Surroundings): Promise<number> {
     run?.learner.dispose();
     await run?.batches.close();
   }
-}
-
-/** Everything before the first step; whatever is wrong with the job or its data is refused here. */
-async function prepare(given: Pick<Run, 'around' | 'service' | 'reporter' | 'job'>): Promise<Run> {
-  const { around, service, reporter, job } = given;
-  const { environment } = around;
-  const say = (line: string) => {
-    around.say(line);
-    reporter.log(line);
-  };
-  if (job.id !== environment.job) {
-    const detail = `CW_JOB is ${environment.job}, but the token is for job ${job.id}`;
-    throw new TrainerError(detail, exitCodes.configuration);
-  }
-  const settings = resolveSettings(job, environment.backend);
-  const classes = classNames(job.labels);
-  const { threads } = environment;
-  const backend = await chooseBackend({ wanted: settings.backend, threads, log: say });
-  const { name, ...known } = backend;
-  reporter.add({ environment: { backend: name, ...known } });
-  say(`job ${job.id}, attempt ${job.attempt}, backend ${name}`);
-  const snapshot = await fetchSnapshot(service, job.snapshot.digest);
-  say(`snapshot ${snapshot.digest}: ${snapshot.ids.length} cases, digest and sums verified`);
-  const lines = await service.readCases();
-  const channelCount = Object.keys(job.channels).length;
-  const classCount = classes.length;
-  const { dataPath } = environment;
-  const { cacheBytes, workerCacheBytes } = cacheShares(settings.prefetch);
-  const cases = openCases({ lines, dataPath, channelCount, classCount, cacheBytes });
-  cases.mustHave(snapshot.ids);
-  await cases.checkFiles((done, count) => {
-    if (done % 100 === 0 || done === count) say(`${done} of ${count} files have their SHA-256`);
-    return breathe(given);
-  });
-  const { features } = settings;
-  const patch = settings.patch ?? defaultPatch(await cases.trainingShapes(50), features.length);
-  const size = { patch, channelCount, classCount };
-  const learner = createLearner({ ...size, features, seed: job.seed, backend: name });
-  say(`${learner.parameterCount} parameters, patch ${patch.join(' x ')}`);
-  const fingerprint = fingerprintOf({ ...settings, ...size, seed: job.seed });
-  const progress = startOfRun(job, fingerprint);
-  const mirrorAxes = resolveMirrorAxes(settings.mirrorAxes, { labels: classes, say });
-  const patches = { ...settings, patch, mirrorAxes };
-  const ahead = { seed: job.seed, cacheBytes: workerCacheBytes };
-  const batches = openBatches({ ...settings, ...ahead, cases, settings: patches });
-  const fresh = { evaluation: null, open: null, skippedInARow: 0 };
-  return {
-    ...given,
-    say,
-    settings,
-    classes,
-    cases,
-    batches,
-    learner,
-    snapshot,
-    progress,
-    ...fresh,
-  };
-}
-
-async function fetchSnapshot(service: Service, digest: string): Promise<Snapshot> {
-  return verifySnapshot(await service.readSnapshot(digest), digest);
-}
-
-/** Continues from this job's checkpoint, if one is there. */
-async function resume(run: Run): Promise<void> {
-  const checkpoint = await findResumePoint(run.around.environment.outPath, run.progress, run.say);
-  if (!checkpoint) return;
-  run.learner.load(checkpoint);
-  run.progress = checkpoint.progress;
-  const { epoch, drawsDone, step, snapshot } = run.progress;
-  if (snapshot !== run.snapshot.digest) run.snapshot = await fetchSnapshot(run.service, snapshot);
-  run.say(`continues at epoch ${epoch}, draw ${drawsDone}, step ${step}`);
 }
 
 /** One epoch: plan, batches, factors; then validation, the awaited report, and a checkpoint. */
@@ -253,20 +132,6 @@ async function validate(run: Run): Promise<Evaluation> {
   reporter.add({ metrics: evaluationMetrics(evaluation, { step: progress.step, epoch }) });
   run.say(`epoch ${epoch}: Dice ${JSON.stringify(evaluation.dice)}`);
   return evaluation;
-}
-
-/** Lets timers and the network have their turn, then stops the run if anybody asked for it. */
-async function breathe({ around, reporter }: Pick<Run, 'around' | 'reporter'>): Promise<void> {
-  await new Promise((resolve) => setImmediate(resolve));
-  const failure = reporter.failure();
-  if (failure) throw failure;
-  if (around.signal.aborted) throw new TrainerError('stopped by SIGTERM', exitCodes.stopped);
-  if (reporter.stopAsked()) throw new TrainerError('stopped on request', exitCodes.stopped);
-}
-
-function startOfRun({ id, seed, snapshot }: TrainerJob, fingerprint: string): Progress {
-  const start = { epoch: 0, drawsDone: 0, step: 0, seconds: 0, snapshot: snapshot.digest };
-  return { job: id, seed, fingerprint, ...start, nextSnapshot: null, ledger: null, best: null };
 }
 
 async function main(): Promise<number> {

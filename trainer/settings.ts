@@ -4,6 +4,7 @@
 import { type Settings, settingsSchema } from '../api/contract/settings.ts';
 import type { TrainerCase, TrainerJob } from '../api/contract/trainer.ts';
 import type { Size } from './nifti.ts';
+import type { OptimizerOptions } from './optimizer.ts';
 
 /** What the process ends with. */
 export const exitCodes = { done: 0, failed: 1, configuration: 64, revoked: 75, stopped: 143 };
@@ -77,7 +78,14 @@ function readBackendFlag(flags: string[]): BackendChoice | null {
 }
 
 /** Settings with the trainer's own defaults filled in; only `patch` may wait for the data. */
-export type ResolvedSettings = Omit<Settings, 'learningRate' | 'network' | 'patch'> & {
+export type ResolvedSettings = Omit<
+  Settings,
+  'learningRate' | 'network' | 'patch' | 'optimizer'
+> & {
+  optimizer: OptimizerOptions;
+  deepSupervision: boolean;
+  kernels: Size[] | undefined;
+  strides: Size[] | undefined;
   augmentation: 'none' | 'mild' | 'full';
   foregroundShare: number;
   prefetch: number;
@@ -90,6 +98,10 @@ export type ResolvedSettings = Omit<Settings, 'learningRate' | 'network' | 'patc
   stepsPerEpoch: number;
   steps: number;
 };
+
+/** From this many steps on momentum overtakes Adam; in a few hundred it learns nothing. */
+const longRun = 20_000;
+const usualRates = { adam: 4e-3, sgd: 1e-2 };
 
 /** Fills in defaults and refuses what this trainer does not do. */
 export function resolveSettings(job: TrainerJob, flag: BackendChoice | null): ResolvedSettings {
@@ -107,6 +119,8 @@ export function resolveSettings(job: TrainerJob, flag: BackendChoice | null): Re
   }
   const { learningRate, network, patch, validateEvery, checkpointEvery, backend, ...rest } =
     settings;
+  const steps = (rest.drawsPerEpoch / rest.batchSize) * rest.epochs;
+  const kind = rest.optimizer ?? (steps >= longRun ? 'sgd' : 'adam');
   const features = network?.features ?? [8, 16, 32];
   const stepsPerEpoch = rest.drawsPerEpoch / rest.batchSize;
   const divisor = 2 ** (features.length - 1);
@@ -118,14 +132,18 @@ export function resolveSettings(job: TrainerJob, flag: BackendChoice | null): Re
     augmentation: rest.augmentation ?? 'full',
     foregroundShare: rest.foregroundShare ?? 1 / 3,
     prefetch: rest.prefetch ?? 2,
-    learningRate: learningRate ?? 4e-3,
+    optimizer: { kind, averaging: rest.averaging ?? 0.995 },
+    learningRate: learningRate ?? usualRates[kind],
     features,
+    deepSupervision: network?.deepSupervision ?? false,
+    kernels: network?.kernels,
+    strides: network?.strides,
     patch: patch ?? null,
     validateEvery: validateEvery ?? Math.max(1, Math.ceil(rest.epochs / 10)),
     checkpointEvery: checkpointEvery ?? 1,
     backend: flag ?? backend ?? 'auto',
     stepsPerEpoch,
-    steps: stepsPerEpoch * rest.epochs,
+    steps,
   };
 }
 

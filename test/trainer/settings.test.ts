@@ -78,8 +78,12 @@ test('settings get the defaults of this trainer, and the flag wins over the sett
     augmentation: 'full',
     foregroundShare: 1 / 3,
     prefetch: 2,
+    optimizer: { kind: 'adam', averaging: 0.995 },
     learningRate: 4e-3,
     features: [8, 16, 32],
+    deepSupervision: false,
+    kernels: undefined,
+    strides: undefined,
     patch: null,
     validateEvery: 2,
     checkpointEvery: 1,
@@ -123,4 +127,17 @@ test('the default patch is the median shape, rounded to the network and bounded'
     ),
   ).toEqual([36, 52, 36]);
   expect(defaultPatch([[1, 500, 3]], 3)).toEqual([1, 64, 4]);
+});
+
+test('long runs take momentum and its learning rate, unless told otherwise', () => {
+  const long = { epochs: 100, drawsPerEpoch: 400, batchSize: 2 };
+  expect(resolveSettings(job(long), null)).toMatchObject({
+    optimizer: { kind: 'sgd', averaging: 0.995 },
+    learningRate: 0.01,
+  });
+  const asked = { ...long, optimizer: 'adam' as const, averaging: 0 };
+  expect(resolveSettings(job(asked), null)).toMatchObject({
+    optimizer: { kind: 'adam', averaging: 0 },
+    learningRate: 4e-3,
+  });
 });
