@@ -4,7 +4,7 @@
 import * as tf from '@tensorflow/tfjs';
 import { expect, test } from 'vitest';
 import { createLearner } from '../../trainer/learner.ts';
-import { chooseBackend } from '../../trainer/tensorflow/backend.ts';
+import { type BackendName, chooseBackend } from '../../trainer/tensorflow/backend.ts';
 import { numbers } from '../../trainer/tensorflow/self-test.ts';
 import { backendUnderTest } from '../support/native.ts';
 
@@ -13,7 +13,7 @@ test('30 steps and windows leave no tensor behind', async () => {
   const empty = tf.memory().numTensors;
   const patch: [number, number, number] = [4, 8, 8];
   const shape = {
-    backend: backendUnderTest,
+    backend: backendUnderTest as BackendName,
     patch,
     channelCount: 1,
     classCount: 2,
