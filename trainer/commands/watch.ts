@@ -1,5 +1,6 @@
 // counterweight watch JOB: a bar, the newest loss beside it, and a line for every change of state,
-// every validation and every monitor that fires, until the job has ended. A service that is away for a while is waited for.
+// every validation and every monitor that fires, until the job has ended. A service that is away
+// for a while is waited for.
 
 import { InvalidArgumentError } from 'commander';
 import { endStates, type Job } from '../../api/contract/jobs.ts';
