@@ -164,6 +164,7 @@ export async function prepareJob(
       image: job.image,
       seed: job.seed,
       settings: job.settings,
+      ...(Object.keys(job.monitors).length === 0 ? {} : { monitors: job.monitors }),
       ...(alias === null ? {} : { alias }),
       ...(batchId === null ? {} : { batch: batchId }),
       ...withdrawnDetail(withdrawn),
