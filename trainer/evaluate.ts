@@ -2,10 +2,9 @@
 // over cases of each case's Dice, as in nnU-Net; a class absent from both says nothing of a case.
 
 import type { Metric, TrainerCase } from '../api/contract/trainer.ts';
+import type { MirrorAxis } from './augment/mirror.ts';
 import type { LoadedCase } from './data.ts';
-import type { Learner } from './learner.ts';
-import type { Size } from './nifti.ts';
-import { copyPatch, slidingWindows } from './patches.ts';
+import { type Predictor, predictVolume } from './inference.ts';
 import { groupKeys } from './settings.ts';
 
 export type Counts = { predicted: number; truth: number; both: number };
@@ -79,16 +78,15 @@ export function volumeLoss(
   return entropy / truth.length + 1 - dice / (classCount - 1);
 }
 
-type Predictor = Pick<Learner, 'patch' | 'divisors' | 'classCount' | 'probabilities'>;
-
 /** Predicts one whole case and compares it with its label; nothing is learned from it. */
 export async function evaluateCase(
   loaded: LoadedCase,
   line: TrainerCase,
   learner: Predictor,
+  mirrorAxes: MirrorAxis[] = [],
 ): Promise<CaseResult> {
   const { classCount } = learner;
-  const probabilities = await predictVolume(loaded, learner);
+  const probabilities = await predictVolume(loaded, learner, mirrorAxes);
   const predicted = likeliestClasses(probabilities, classCount);
   return {
     id: line.id,
@@ -97,67 +95,6 @@ export async function evaluateCase(
     loss: volumeLoss(probabilities, loaded.labels, classCount),
     counts: countVoxels(predicted, loaded.labels, classCount),
   };
-}
-
-/**
- * Probabilities [voxel, class] of a whole volume: overlapping windows, averaged by shares that
- * fall off from a window's centre. An axis little longer than the patch is taken in one piece.
- */
-export async function predictVolume(loaded: LoadedCase, learner: Predictor): Promise<Float32Array> {
-  const { patch, divisors, classCount } = learner;
-  const { shape } = loaded;
-  const size = shape.map((length, axis) => {
-    const whole = Math.ceil(length / divisors[axis]!) * divisors[axis]!;
-    return whole <= 1.5 * patch[axis]! ? whole : patch[axis]!;
-  }) as Size;
-  const sum = new Float32Array(loaded.labels.length * classCount);
-  const total = new Float32Array(loaded.labels.length);
-  const falloff = size.map(centredBell);
-  for (const start of slidingWindows(shape, size)) {
-    const { image } = copyPatch(loaded, start, size);
-    addWindow({ sum, total }, await learner.probabilities(image, size), {
-      start,
-      size,
-      shape,
-      falloff,
-    });
-  }
-  for (let at = 0; at < sum.length; at += 1) sum[at]! /= total[Math.floor(at / classCount)]!;
-  return sum;
-}
-
-/** A Gaussian over a window's axis, deviation an eighth of it as in nnU-Net, never under 0.01. */
-function centredBell(length: number): Float32Array {
-  return Float32Array.from({ length }, (_, at) =>
-    Math.max(0.01, Math.exp(-0.5 * ((at + 0.5 - length / 2) / (length / 8)) ** 2)),
-  );
-}
-
-function addWindow(
-  into: { sum: Float32Array; total: Float32Array },
-  probabilities: Float32Array,
-  window: { start: Size; size: Size; shape: Size; falloff: Float32Array[] },
-): void {
-  const { start, size, shape, falloff } = window;
-  const classCount = into.sum.length / into.total.length;
-  const [from, to] = [
-    start.map((at) => Math.max(0, -at)),
-    size.map((length, axis) => Math.min(length, shape[axis]! - start[axis]!)),
-  ];
-  for (let z = from[0]!; z < to[0]!; z += 1) {
-    for (let y = from[1]!; y < to[1]!; y += 1) {
-      const near = falloff[0]![z]! * falloff[1]![y]!;
-      for (let x = from[2]!; x < to[2]!; x += 1) {
-        const share = near * falloff[2]![x]!;
-        const voxel = ((z + start[0]) * shape[1] + y + start[1]) * shape[2] + x + start[2];
-        const source = ((z * size[1] + y) * size[2] + x) * classCount;
-        into.total[voxel]! += share;
-        for (let k = 0; k < classCount; k += 1) {
-          into.sum[voxel * classCount + k]! += share * probabilities[source + k]!;
-        }
-      }
-    }
-  }
 }
 
 /** Figures of one validation round; `classNames` has the background first. */

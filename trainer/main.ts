@@ -125,7 +125,8 @@ async function validate(run: Run): Promise<Evaluation> {
   const results: CaseResult[] = [];
   for (const line of cases.validation) {
     await breathe(run);
-    results.push(await evaluateCase(await cases.load(line.id), line, learner));
+    const loaded = await cases.load(line.id);
+    results.push(await evaluateCase(loaded, line, learner, run.inferenceMirrors));
   }
   const evaluation = summarizeResults(results, classes);
   const epoch = Math.max(0, progress.epoch - 1);

@@ -67,7 +67,8 @@ export async function prepare(
   const patches = { ...settings, patch, mirrorAxes };
   const ahead = { seed: job.seed, cacheBytes: workerCacheBytes };
   const batches = openBatches({ ...settings, ...ahead, cases, settings: patches });
-  const fresh = { evaluation: null, open: null, skippedInARow: 0 };
+  const inferenceMirrors = settings.mirrorInference ? mirrorAxes : [];
+  const fresh = { inferenceMirrors, evaluation: null, open: null, skippedInARow: 0 };
   return {
     ...given,
     say,

@@ -1,6 +1,7 @@
 // What one run consists of, and the pause in which it hears that it should stop.
 
 import type { TrainerJob } from '../api/contract/trainer.ts';
+import type { MirrorAxis } from './augment/mirror.ts';
 import type { Cases } from './batches.ts';
 import type { Progress } from './checkpoint.ts';
 import type { Evaluation } from './evaluate.ts';
@@ -34,6 +35,8 @@ export type Run = {
   learner: Learner;
   snapshot: Snapshot;
   progress: Progress;
+  /** Axes along which validation sees its windows mirrored, too. */
+  inferenceMirrors: MirrorAxis[];
   evaluation: Evaluation | null;
   open: { plan: string[]; from: number; figures: Figures } | null;
   skippedInARow: number;

@@ -87,6 +87,7 @@ export type ResolvedSettings = Omit<
   kernels: Size[] | undefined;
   strides: Size[] | undefined;
   augmentation: 'none' | 'mild' | 'full';
+  mirrorInference: boolean;
   foregroundShare: number;
   prefetch: number;
   learningRate: number;
@@ -101,6 +102,8 @@ export type ResolvedSettings = Omit<
 
 /** From this many steps on momentum overtakes Adam; in a few hundred it learns nothing. */
 const longRun = 20_000;
+/** Shorter runs do not see enough to gain by full augmentation: see experiments/README.md. */
+const wellFed = 5_000;
 const usualRates = { adam: 4e-3, sgd: 1e-2 };
 
 /** Fills in defaults and refuses what this trainer does not do. */
@@ -129,7 +132,8 @@ export function resolveSettings(job: TrainerJob, flag: BackendChoice | null): Re
   }
   return {
     ...rest,
-    augmentation: rest.augmentation ?? 'full',
+    augmentation: rest.augmentation ?? (steps >= wellFed ? 'full' : 'mild'),
+    mirrorInference: rest.mirrorInference ?? true,
     foregroundShare: rest.foregroundShare ?? 1 / 3,
     prefetch: rest.prefetch ?? 2,
     optimizer: { kind, averaging: rest.averaging ?? 0.995 },

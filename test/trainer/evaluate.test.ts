@@ -6,11 +6,9 @@ import {
   countVoxels,
   evaluationMetrics,
   likeliestClasses,
-  predictVolume,
   summarizeResults,
   volumeLoss,
 } from '../../trainer/evaluate.ts';
-import type { Size } from '../../trainer/nifti.ts';
 
 const classNames = ['background', 'lesion', 'organ'];
 
@@ -66,42 +64,6 @@ test('Dice is the mean over cases, and a class absent from both says nothing', (
 test('a class that is predicted where there is none counts as zero', () => {
   const wrong = result({ counts: countVoxels([1, 0], [0, 0], 3) });
   expect(summarizeResults([wrong], classNames).dice.lesion).toBe(0);
-});
-
-test.each<[string, Size]>([
-  ['larger than the window on every axis', [9, 14, 21]],
-  ['smaller than the window', [3, 5, 2]],
-  ['a little larger than the window', [5, 10, 8]],
-])('a volume %s is put together from its windows, voxel by voxel', async (_what, shape) => {
-  const voxels = shape[0] * shape[1] * shape[2];
-  const image = Float32Array.from({ length: voxels }, (_, i) => (i % 97) / 97);
-  const labels = new Uint8Array(voxels);
-  const loaded = {
-    id: 'a',
-    image,
-    labels,
-    shape,
-    channels: 1,
-    spacing: shape,
-    foreground: new Map(),
-  };
-  let windows = 0;
-  const predicted = await predictVolume(loaded, {
-    patch: [4, 8, 8],
-    divisors: [2, 2, 2],
-    classCount: 2,
-    probabilities: async (window, size) => {
-      windows += 1;
-      expect(window.length).toBe(size[0] * size[1] * size[2]);
-      return Float32Array.from({ length: 2 * window.length }, (_, i) =>
-        i % 2 === 0 ? 1 - window[i >> 1] : window[i >> 1],
-      );
-    },
-  });
-  expect(windows).toBeGreaterThan(0);
-  for (let voxel = 0; voxel < voxels; voxel += 1) {
-    expect(Math.abs(predicted[2 * voxel + 1] - image[voxel])).toBeLessThan(1e-5);
-  }
 });
 
 test('groups and score deciles have figures of their own', () => {

@@ -75,7 +75,8 @@ test('settings get the defaults of this trainer, and the flag wins over the sett
     drawsPerEpoch: 12,
     batchSize: 4,
     allowBatchDice: false,
-    augmentation: 'full',
+    augmentation: 'mild',
+    mirrorInference: true,
     foregroundShare: 1 / 3,
     prefetch: 2,
     optimizer: { kind: 'adam', averaging: 0.995 },
@@ -133,6 +134,7 @@ test('long runs take momentum and its learning rate, unless told otherwise', () 
   const long = { epochs: 100, drawsPerEpoch: 400, batchSize: 2 };
   expect(resolveSettings(job(long), null)).toMatchObject({
     optimizer: { kind: 'sgd', averaging: 0.995 },
+    augmentation: 'full',
     learningRate: 0.01,
   });
   const asked = { ...long, optimizer: 'adam' as const, averaging: 0 };

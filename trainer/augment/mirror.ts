@@ -49,6 +49,16 @@ export function mirrorPatch({ image, labels }: Patch, size: Size, axis: MirrorAx
   reverseBlocks(image, size[place], inner * (image.length / labels.length));
 }
 
+/** Mirrors voxels of `values` numbers each, [depth, height, width, value], in place. */
+export function mirrorVoxels(
+  voxels: Float32Array,
+  { size, axis, values }: { size: Size; axis: MirrorAxis; values: number },
+): void {
+  const place = axisNames.indexOf(axis);
+  const inner = size.slice(place + 1).reduce((product, length) => product * length, values);
+  reverseBlocks(voxels, size[place], inner);
+}
+
 /** Turns the order of every `count` blocks of `length` values around. */
 function reverseBlocks(values: Float32Array | Uint8Array, count: number, length: number): void {
   for (let first = 0; first < values.length; first += count * length) {
