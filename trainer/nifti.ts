@@ -5,6 +5,7 @@ import { readFile, writeFile } from 'node:fs/promises';
 import { promisify } from 'node:util';
 import { gunzip, gzip } from 'node:zlib';
 import * as nifti from 'nifti-reader-js';
+import { type Geometry, plainGeometry, readGeometry, writeGeometry } from './nifti-geometry.ts';
 
 export type Size = [number, number, number];
 
@@ -14,6 +15,8 @@ export type Volume = {
   shape: Size;
   /** [z, y, x] in mm. */
   spacing: Size;
+  /** Where the image lies; left out, its axes are those of the scanner. */
+  geometry?: Geometry;
 };
 
 const unzip = promisify(gunzip);
@@ -85,7 +88,8 @@ export function parseVolume(bytes: Uint8Array, path: string): Volume {
   for (let k = 0; k < count; k++)
     data[k] = reader.read(view, k * reader.bytes, littleEndian) * slope + shift;
   const spacing = [pixDims[3], pixDims[2], pixDims[1]].map((mm) => Math.abs(mm) || 1) as Size;
-  return { data, shape, spacing };
+  const geometry = readGeometry(new DataView(buffer), littleEndian);
+  return { data, shape, spacing, geometry };
 }
 
 export type StoredAs = 'uint8' | 'float32';
@@ -100,7 +104,8 @@ export async function writeVolume(
 }
 
 /** The bytes of a single-file NIfTI-1 image, little endian. */
-export function volumeBytes({ data, shape, spacing }: Volume, type: StoredAs): Uint8Array {
+export function volumeBytes(volume: Volume, type: StoredAs): Uint8Array {
+  const { data, shape, spacing, geometry = plainGeometry(spacing) } = volume;
   const width = type === 'uint8' ? 1 : 4;
   const bytes = new Uint8Array(352 + data.length * width);
   const view = new DataView(bytes.buffer);
@@ -109,14 +114,9 @@ export function volumeBytes({ data, shape, spacing }: Volume, type: StoredAs): U
   for (const [k, length] of dims.entries()) view.setInt16(40 + 2 * k, length, true);
   view.setInt16(70, type === 'uint8' ? 2 : 16, true);
   view.setInt16(72, 8 * width, true);
-  const pixDims = [1, spacing[2], spacing[1], spacing[0], 0, 0, 0, 0];
-  for (const [k, mm] of pixDims.entries()) view.setFloat32(76 + 4 * k, mm, true);
+  writeGeometry(view, geometry);
   view.setFloat32(108, 352, true);
   view.setFloat32(112, 1, true);
-  view.setUint8(123, 2); // millimetres
-  view.setInt16(254, 1, true); // sform
-  for (let row = 0; row < 3; row++)
-    view.setFloat32(280 + 16 * row + 4 * row, pixDims[row + 1], true);
   bytes.set([0x6e, 0x2b, 0x31, 0], 344); // "n+1"
   for (let k = 0; k < data.length; k++) {
     if (type === 'uint8') view.setUint8(352 + k, data[k]);

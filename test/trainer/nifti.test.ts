@@ -12,6 +12,7 @@ import {
   volumeBytes,
   writeVolume,
 } from '../../trainer/nifti.ts';
+import { type Geometry, plainGeometry, readGeometry } from '../../trainer/nifti-geometry.ts';
 
 const folder = mkdtempSync(join(tmpdir(), 'counterweight-nifti-'));
 const shape: Size = [2, 3, 4];
@@ -66,7 +67,7 @@ describe('reading', () => {
     ['big-endian floats', { code: 16, bytes: 4, little: false }],
   ])('reads %s with shape and spacing in z, y, x', (_, options) => {
     const read = parseVolume(image(options), 'x.nii');
-    expect(read).toEqual({ data: counted, shape, spacing });
+    expect(read).toMatchObject({ data: counted, shape, spacing });
   });
 
   test('applies slope and intercept', () => {
@@ -77,8 +78,54 @@ describe('reading', () => {
   test('reads what it wrote, and writes the same bytes twice', async () => {
     const path = join(folder, 'round.nii.gz');
     await writeVolume(path, volume);
-    expect(await readVolume(path)).toEqual(volume);
+    expect(await readVolume(path)).toEqual({ ...volume, geometry: plainGeometry(spacing) });
     expect(volumeBytes(volume, 'float32')).toEqual(volumeBytes(volume, 'float32'));
+  });
+
+  // Numbers that float32 holds exactly.
+  const tilted: Geometry = {
+    qformCode: 1,
+    sformCode: 2,
+    handedness: -1,
+    pixDims: [1.5, 0.75, 3],
+    quaternion: [0.5, -0.25, 0.125],
+    offset: [-90, 126, -72],
+    rows: [1.5, 0.25, 0, -90, -0.25, 0.75, 0.5, 126, 0, -0.5, 3, -72],
+    units: 10,
+  };
+
+  test('keeps where an image lies, so that a prediction can be laid over it', () => {
+    const placed = parseVolume(volumeBytes({ ...volume, geometry: tilted }, 'float32'), 'x.nii');
+    expect(placed.geometry).toEqual(tilted);
+    expect(placed.spacing).toEqual([3, 0.75, 1.5]);
+    const labels = parseVolume(volumeBytes({ ...placed, data: counted }, 'uint8'), 'y.nii');
+    expect(labels.geometry).toEqual(tilted);
+  });
+
+  test('reads the place of big-endian and of NIfTI-2 images', () => {
+    const first = new DataView(volumeBytes({ ...volume, geometry: tilted }, 'uint8').buffer);
+    const big = new DataView(first.buffer.slice(0));
+    for (const at of [0, 76, 80, 84, 88, ...Array.from({ length: 18 }, (_, k) => 256 + 4 * k)]) {
+      big.setInt32(at, first.getInt32(at, true), false);
+    }
+    for (const at of [252, 254]) big.setInt16(at, first.getInt16(at, true), false);
+    expect(readGeometry(big, false)).toEqual(tilted);
+
+    const second = new DataView(new ArrayBuffer(540));
+    second.setInt32(0, 540, true);
+    const reals: [number, number[]][] = [
+      [104, [tilted.handedness, ...tilted.pixDims]],
+      [352, tilted.quaternion],
+      [376, tilted.offset],
+      [400, tilted.rows],
+    ];
+    for (const [from, values] of reals) {
+      for (const [k, value] of values.entries()) second.setFloat64(from + 8 * k, value, true);
+    }
+    second.setInt32(344, tilted.qformCode, true);
+    second.setInt32(348, tilted.sformCode, true);
+    second.setInt32(500, tilted.units, true);
+    expect(readGeometry(second, true)).toEqual(tilted);
   });
 });
 
