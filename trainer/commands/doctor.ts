@@ -18,8 +18,8 @@ export const doctor: AddCommand = (program, io) => {
         await found('backend', async () => {
           // TensorFlow.js takes a second to load; no other command needs it.
           const { chooseBackend } = await import('../tensorflow/backend.ts');
-          const { name, reason } = await chooseBackend({ wanted: 'auto', log: () => {} });
-          return `${name}: ${reason}`;
+          const { name, reason, device } = await chooseBackend({ wanted: 'auto', log: () => {} });
+          return `${name} on ${device}: ${reason}`;
         }),
         await found('service', async () => {
           const { version, database } = await client.call<{ version: string; database: string }>(

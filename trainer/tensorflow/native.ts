@@ -59,7 +59,8 @@ export async function startNative({
   }
   if (!(await tf.setBackend('tensorflow'))) return { problem: 'TensorFlow.js cannot start it' };
   const versions = { 'tfjs-node': packageVersion, libtensorflow: binding.TF_Version };
-  return { device: binding.isUsingGpuDevice() ? gpuDevice() : cpuDevice(threads), versions };
+  const device = binding.isUsingGpuDevice() ? gpuDevice() : `${cpuDevice(threads)}${noGpu()}`;
+  return { device, versions };
 }
 
 function readVersion(): string | null {
@@ -85,6 +86,13 @@ export function cpuDevice(threads?: number | null): string {
   const all = cpus();
   const count = threads ?? all.length;
   return `CPU, ${all[0]?.model.trim() ?? 'unknown'}, ${count} thread${count === 1 ? '' : 's'}`;
+}
+
+// An image for GPUs sets this variable; without a GPU it computes all the same, slowly.
+function noGpu(): string {
+  const asked = process.env.NVIDIA_VISIBLE_DEVICES;
+  if (asked === undefined || ['', 'void', 'none'].includes(asked)) return '';
+  return ' (NO GPU, though this image is for one: start it with --gpus all; driver 555 or newer)';
 }
 
 // The binding says only that there is a GPU; the driver lists which.
