@@ -39,10 +39,13 @@ const say = (line: string) => process.stdout.write(`${line}\n`);
 type Built = { root: string; env: Record<string, string>; workdir: string; entrypoint: string[] };
 const finished = new Map<string, Built>();
 
-function run(command: string, args: string[], options: object): { status: number; output: string } {
+type Ended = { status: number; stdout: string; output: string };
+
+function run(command: string, args: string[], options: object): Ended {
   const done = spawnSync(command, args, { encoding: 'utf8', ...options });
-  const output = `${done.stdout ?? ''}${done.stderr ?? ''}`;
-  return { status: done.status ?? 127, output: done.error ? String(done.error) : output };
+  const stdout = done.stdout ?? '';
+  const output = done.error ? String(done.error) : `${stdout}${done.stderr}`;
+  return { status: done.status ?? 127, stdout, output };
 }
 
 function mustRun(command: string, args: string[], options: object): string {
@@ -153,8 +156,9 @@ try {
   const refused = start(stage, command);
   say(`trainer without its environment: exit ${refused.status}, ${refused.output.trim()}`);
   const checks = ['node', '--import', 'tsx', 'trainer/cli.ts', 'doctor', '--json'];
-  const { output } = start(stage, checks);
-  const found = JSON.parse(output.slice(output.indexOf('['), output.lastIndexOf(']') + 1));
+  const { stdout, output } = start(stage, checks);
+  if (!stdout.startsWith('[')) throw new Error(`doctor says nothing: ${output}`);
+  const found = JSON.parse(stdout);
   const { detail } = found.find(({ what }: { what: string }) => what === 'backend');
   say(`backend: ${detail}`);
   const works = refused.status === 64 && detail.startsWith('native');

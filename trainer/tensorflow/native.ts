@@ -75,10 +75,10 @@ function ownTfjs(): string {
   return createRequire(import.meta.url).resolve('@tensorflow/tfjs');
 }
 
-// tfjs-node 4.22.0 calls it; Node 23 has removed it.
+// tfjs-node 4.22.0 calls it; Node 22 warns of it on stderr, Node 23 has removed it.
 function addRemovedFunction(): void {
-  const node = util as unknown as { isNullOrUndefined?: (value: unknown) => boolean };
-  node.isNullOrUndefined ??= (value) => value === null || value === undefined;
+  const node = util as unknown as { isNullOrUndefined: (value: unknown) => boolean };
+  node.isNullOrUndefined = (value) => value === null || value === undefined;
 }
 
 /** The processor and how many threads one operation uses. */
