@@ -1,6 +1,6 @@
-// Runs the image's steps on this machine without Docker: `node --import tsx trainer/gpu/rehearse.ts
-// cpu` (or gpu). A clean clone is the context, each stage a folder; what needs root is left out and
-// said. At the end the trainer is started as the image starts it, as another user where that can be.
+// Runs the image's steps on this machine without Docker: `node --import tsx
+// trainer/gpu/rehearse.ts cpu` (or gpu). A clean clone is the context, each stage a folder; what
+// needs root is left out and said. Last the trainer starts as in the image, not as root.
 
 import { spawnSync } from 'node:child_process';
 import {
@@ -9,6 +9,7 @@ import {
   existsSync,
   mkdirSync,
   mkdtempSync,
+  readdirSync,
   readFileSync,
   rmSync,
   statSync,
@@ -18,7 +19,13 @@ import { tmpdir } from 'node:os';
 import { basename, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
-import { type Instruction, pairsOf, readDockerfile, stagesUpTo } from './dockerfile.ts';
+import {
+  type Dockerfile,
+  type Instruction,
+  pairsOf,
+  readDockerfile,
+  stagesUpTo,
+} from './dockerfile.ts';
 
 const repository = fileURLToPath(new URL('../..', import.meta.url));
 const { values, positionals } = parseArgs({
@@ -38,6 +45,7 @@ const say = (line: string) => process.stdout.write(`${line}\n`);
 /** A stage as a folder: `/app` of the image is `<root>/app` here. */
 type Built = { root: string; env: Record<string, string>; workdir: string; entrypoint: string[] };
 const finished = new Map<string, Built>();
+let dockerfile: Dockerfile = { args: {}, stages: [] };
 
 type Ended = { status: number; stdout: string; output: string };
 
@@ -141,16 +149,24 @@ function start(stage: Built, args: string[], env: Record<string, string> = {}) {
   return run(command, rest, { ...options, env: { ...environmentOf(stage), ...env } });
 }
 
-const dockerfileText = readFileSync(join(repository, 'trainer/gpu/Dockerfile'), 'utf8');
-const dockerfile = readDockerfile(dockerfileText);
-try {
+/** A clean clone of the last commit, without what `.dockerignore` keeps from the builder. */
+function makeContext(): void {
   mustRun('git', ['clone', '--quiet', '--local', '--no-hardlinks', repository, context], {});
+  say(`context: ${mustRun('git', ['log', '-1', '--format=%h %s'], { cwd: context }).trim()}`);
+  const lines = readFileSync(join(context, '.dockerignore'), 'utf8').split('\n');
+  for (const name of readdirSync(context)) {
+    if (!lines.includes(`!${name}`)) rmSync(join(context, name), { recursive: true });
+  }
   if (withoutCuda) {
     const list = join(context, 'trainer/gpu/tensorflow-cuda.txt');
     const lines = readFileSync(list, 'utf8').split('\n');
     writeFileSync(list, lines.filter((line) => !line.startsWith('nvidia-')).join('\n'));
   }
-  say(`context: ${mustRun('git', ['log', '-1', '--format=%h %s'], { cwd: context }).trim()}`);
+}
+
+try {
+  makeContext();
+  dockerfile = readDockerfile(readFileSync(join(context, 'trainer/gpu/Dockerfile'), 'utf8'));
   const stage = built(target);
   const command = stage.entrypoint.slice(stage.entrypoint.indexOf('--') + 1);
   const refused = start(stage, command);
