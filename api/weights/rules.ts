@@ -105,12 +105,19 @@ function zeroFactors(term: Term): Fault[] {
 function adaptiveFaults(rules: RuleDocument, attributes: AttributeMap): Fault[] {
   if (rules.adaptive === null) return [];
   const name = rules.adaptive.attribute;
-  const input = { name, types: ['number'], pointer: '/adaptive/attribute' };
+  const pointer = '/adaptive/attribute';
+  const input = { name, types: ['number'], pointer };
+  const needed = `"${name}" is required of every case, but a run fills it in: declare it required: false, so that terms reading it have factor 1 until then`;
+  const required = attributes[name]?.type === 'number' && attributes[name].required !== false;
   const moving = readsOf(rules, attributes)
-    .filter(({ pointer, names }) => !pointer.startsWith('/sampling/') && names.has(name))
-    .map(({ pointer }) => ({
-      pointer,
+    .filter((read) => !read.pointer.startsWith('/sampling/') && read.names.has(name))
+    .map((read) => ({
+      pointer: read.pointer,
       detail: `"${name}" changes during the run, so only sampling terms may read it: the objective never moves`,
     }));
-  return [...attributeTypeFaults(input, attributes), ...moving];
+  return [
+    ...attributeTypeFaults(input, attributes),
+    ...(required ? [{ pointer, detail: needed }] : []),
+    ...moving,
+  ];
 }

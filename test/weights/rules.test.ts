@@ -171,6 +171,12 @@ describe('the target', () => {
     expect(faults({ sampling: { terms: [moving] }, adaptive })).toEqual([]);
   });
 
+  test('the adaptive attribute is not required: a run fills it in', () => {
+    const found = faults({ adaptive: { ...adaptive, attribute: 'ml' } });
+    expect(found.map(({ pointer }) => pointer)).toEqual(['/adaptive/attribute']);
+    expect(found[0].detail).toMatch(/^"ml" is required of every case.*required: false/);
+  });
+
   test('the adaptive attribute is a declared number', () => {
     expect(faults({ adaptive: { ...adaptive, attribute: 'site' } })).toEqual([
       {
