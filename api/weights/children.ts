@@ -49,7 +49,7 @@ export function adaptiveChild({
   maxShift: number;
 }): AdaptiveNumbers {
   let share = 1;
-  let drawUnits = resolvedUnits.slice();
+  let drawUnits: Float64Array = resolvedUnits.slice();
   // Rounding may leave a mix a few units over the limit; the next one aims lower. A share of 0 is
   // the parent itself, so this ends.
   for (let shift = unitShift(parentUnits, drawUnits); shift > maxShift; ) {

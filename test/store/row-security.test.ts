@@ -16,8 +16,10 @@ const history = [
   'audit_entries',
   'draw_ledger',
   'job_events',
+  'job_snapshots',
   'rule_sets',
   'snapshot_chunks',
+  'snapshot_origins',
   'snapshots',
   'withdrawals',
 ];
@@ -179,6 +181,9 @@ async function oneOfEach(api: JobTest, owner: Orm): Promise<void> {
     select id, workspace_id, 'r', now(), 'x' from approvals`);
   await owner.execute(sql`insert into alias_moves
     select workspace_id, dataset_id, 'production', 1, '{}', false, '[]', 'r', now(), 'x' from snapshots`);
+  await owner.execute(sql`insert into snapshot_origins
+    select s.id, j.id, 0.5 from snapshots s join jobs j on j.snapshot_id = s.id`);
+  await owner.execute(sql`insert into job_snapshots select id, 1, snapshot_id, now() from jobs`);
   await owner.execute(sql`insert into audit_anchors
     select id, now(), 1, 'sha256:x', 'elsewhere' from workspaces`);
 }
