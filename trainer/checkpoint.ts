@@ -6,6 +6,9 @@ import { existsSync } from 'node:fs';
 import { mkdir, open, readFile, rename } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import type { Artifact, LedgerRange } from '../api/contract/trainer.ts';
+import type { MirrorAxis } from './augment/mirror.ts';
+import type { Size } from './nifti.ts';
+import type { OptimizerOptions } from './optimizer.ts';
 
 const magic = 'CWCKPT1\n';
 
@@ -27,7 +30,27 @@ export type Progress = {
   best: { diceMean: number; epoch: number } | null;
 };
 
-export type Checkpoint = { progress: Progress; parameters: NamedTensors; optimizer: NamedTensors };
+/** What the network is and what it was trained on: all that is needed to use it elsewhere. */
+export type Model = {
+  channels: string[];
+  /** Name of each class by its value, background first. */
+  classes: string[];
+  patch: Size;
+  features: number[];
+  kernels?: Size[];
+  strides?: Size[];
+  deepSupervision: boolean;
+  optimizer: OptimizerOptions;
+  mirrorAxes: MirrorAxis[];
+  trainedOn: { dataset: string; datasetVersionDigest: string; split: string; fold: number | 'all' };
+};
+
+export type Checkpoint = {
+  progress: Progress;
+  model: Model;
+  parameters: NamedTensors;
+  optimizer: NamedTensors;
+};
 
 export type CheckpointName = 'latest' | 'best';
 
@@ -37,7 +60,14 @@ const fileNames: Record<CheckpointName, string> = {
 };
 
 type Entry = { list: 'parameters' | 'optimizer'; name: string; shape: number[]; from: number };
-type Header = { format: 1; progress: Progress; tensors: Entry[]; floats: number; sha256: string };
+type Header = {
+  format: 2;
+  progress: Progress;
+  model: Model;
+  tensors: Entry[];
+  floats: number;
+  sha256: string;
+};
 
 /** Bytes of a checkpoint; the header holds the SHA-256 of the tensor bytes. */
 export function encodeCheckpoint(checkpoint: Checkpoint): Uint8Array {
@@ -61,7 +91,8 @@ export function encodeCheckpoint(checkpoint: Checkpoint): Uint8Array {
     }
   }
   const sha256 = createHash('sha256').update(body).digest('hex');
-  const header: Header = { format: 1, progress: checkpoint.progress, tensors, floats, sha256 };
+  const { progress, model } = checkpoint;
+  const header: Header = { format: 2, progress, model, tensors, floats, sha256 };
   const text = Buffer.from(JSON.stringify(header), 'utf8');
   const lengthBytes = Buffer.alloc(4);
   lengthBytes.writeUInt32LE(text.length);
@@ -79,12 +110,18 @@ export function decodeCheckpoint(bytes: Uint8Array): Checkpoint {
   const textEnd = magic.length + 4 + textLength;
   if (textEnd > buffer.length) throw new Error('the checkpoint is cut short');
   const header = JSON.parse(buffer.toString('utf8', magic.length + 4, textEnd)) as Header;
+  if (header.format !== 2) {
+    throw new Error(
+      `the checkpoint has format ${header.format}, this trainer reads 2: train again, or use the version that wrote it`,
+    );
+  }
   const body = buffer.subarray(textEnd + ((8 - (textEnd % 8)) % 8));
   if (body.length !== header.floats * 4) throw new Error('the checkpoint is cut short');
   if (createHash('sha256').update(body).digest('hex') !== header.sha256) {
     throw new Error('the checkpoint is damaged: its SHA-256 does not match');
   }
-  const checkpoint: Checkpoint = { progress: header.progress, parameters: {}, optimizer: {} };
+  const { progress, model } = header;
+  const checkpoint: Checkpoint = { progress, model, parameters: {}, optimizer: {} };
   for (const { list, name, shape, from } of header.tensors) {
     const data = new Float32Array(shape.reduce((product, size) => product * size, 1));
     for (let i = 0; i < data.length; i += 1) data[i] = body.readFloatLE((from + i) * 4);
@@ -107,10 +144,12 @@ export async function writeCheckpoint(
 
 /** Of everything that changes the numbers of a run: a checkpoint made with another is not used. */
 export function fingerprintOf(settings: Record<string, unknown>): string {
-  const { features, patch, epochs, drawsPerEpoch, batchSize, learningRate } = settings;
-  const { channelCount, classCount, seed } = settings;
-  const drawn = [epochs, drawsPerEpoch, batchSize, learningRate, seed];
-  const text = JSON.stringify([features, patch, channelCount, classCount, ...drawn]);
+  const names = [
+    ...['features', 'kernels', 'strides', 'deepSupervision', 'patch', 'channelCount', 'classCount'],
+    ...['epochs', 'drawsPerEpoch', 'batchSize', 'learningRate', 'optimizer', 'seed'],
+    ...['augmentation', 'mirrorAxes', 'foregroundShare'],
+  ];
+  const text = JSON.stringify(names.map((name) => settings[name] ?? null));
   return createHash('sha256').update(text).digest('hex');
 }
 

@@ -90,6 +90,6 @@ async function artifactsIn(outPath: string): Promise<Artifact[]> {
 }
 
 /** The run as it stands now. */
-export function checkpointOf({ progress, learner }: Run): Checkpoint {
-  return { progress: { ...progress }, ...learner.state() };
+export function checkpointOf({ progress, model, learner }: Run): Checkpoint {
+  return { progress: { ...progress }, model, ...learner.state() };
 }

@@ -5,7 +5,7 @@ import { availableParallelism } from 'node:os';
 import type { TrainerJob } from '../api/contract/trainer.ts';
 import { resolveMirrorAxes } from './augment/augment.ts';
 import { type Cases, openCases } from './batches.ts';
-import { findResumePoint, fingerprintOf, type Progress } from './checkpoint.ts';
+import { findResumePoint, fingerprintOf, type Model, type Progress } from './checkpoint.ts';
 import { openLearner } from './learner.ts';
 import type { Size } from './nifti.ts';
 import { cacheShares, openBatches } from './prefetch/prefetch.ts';
@@ -61,25 +61,37 @@ export async function prepare(
   const cores = threads ?? availableParallelism();
   const learner = await openLearner({ ...settings, ...size, seed: job.seed, backend: name, cores });
   say(`${learner.parameterCount} parameters, patch ${patch.join(' x ')}`);
-  const fingerprint = fingerprintOf({ ...settings, ...size, seed: job.seed });
-  const progress = startOfRun(job, fingerprint);
   const mirrorAxes = resolveMirrorAxes(settings.mirrorAxes, { labels: classes, say });
   const patches = { ...settings, patch, mirrorAxes };
+  const fingerprint = fingerprintOf({ ...patches, ...size, seed: job.seed });
+  const progress = startOfRun(job, fingerprint);
+  const model = modelOf(job, { ...patches, classes });
   const ahead = { seed: job.seed, cacheBytes: workerCacheBytes };
   const batches = openBatches({ ...settings, ...ahead, cases, settings: patches });
   const inferenceMirrors = settings.mirrorInference ? mirrorAxes : [];
   const fresh = { inferenceMirrors, evaluation: null, open: null, skippedInARow: 0 };
+  const parts = { settings, classes, cases, batches, learner, snapshot, progress, model };
+  return { ...given, say, ...parts, ...fresh };
+}
+
+function modelOf(
+  { channels, snapshot }: TrainerJob,
+  made: ResolvedSettings & Pick<Model, 'classes' | 'patch' | 'mirrorAxes'>,
+): Model {
+  const { classes, patch, features, kernels, strides, deepSupervision } = made;
+  const { optimizer, mirrorAxes } = made;
+  const { dataset, datasetVersionDigest, split, fold } = snapshot.header;
   return {
-    ...given,
-    say,
-    settings,
+    channels: Object.values(channels),
     classes,
-    cases,
-    batches,
-    learner,
-    snapshot,
-    progress,
-    ...fresh,
+    patch,
+    features,
+    kernels,
+    strides,
+    deepSupervision,
+    optimizer,
+    mirrorAxes,
+    trainedOn: { dataset, datasetVersionDigest, split, fold },
   };
 }
 

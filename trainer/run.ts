@@ -3,7 +3,7 @@
 import type { TrainerJob } from '../api/contract/trainer.ts';
 import type { MirrorAxis } from './augment/mirror.ts';
 import type { Cases } from './batches.ts';
-import type { Progress } from './checkpoint.ts';
+import type { Model, Progress } from './checkpoint.ts';
 import type { Evaluation } from './evaluate.ts';
 import type { Figures } from './figures.ts';
 import type { Learner } from './learner.ts';
@@ -35,6 +35,7 @@ export type Run = {
   learner: Learner;
   snapshot: Snapshot;
   progress: Progress;
+  model: Model;
   /** Axes along which validation sees its windows mirrored, too. */
   inferenceMirrors: MirrorAxis[];
   evaluation: Evaluation | null;

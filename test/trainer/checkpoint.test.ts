@@ -36,6 +36,21 @@ function checkpointAt(step: number, job = 'job1'): Checkpoint {
       ledger: null,
       best: { diceMean: 0.5, epoch: 1 },
     },
+    model: {
+      channels: ['MRI'],
+      classes: ['background', 'lesion'],
+      patch: [2, 4, 4],
+      features: [4, 8],
+      deepSupervision: false,
+      optimizer: { kind: 'adam', averaging: 0.9 },
+      mirrorAxes: ['x'],
+      trainedOn: {
+        dataset: 'd',
+        datasetVersionDigest: `sha256:${'1'.repeat(64)}`,
+        split: 'five',
+        fold: 0,
+      },
+    },
     parameters: { 'conv/kernel': { shape: [2, 2], data: Float32Array.of(1, -2, 3.5, 1e-30) } },
     optimizer: { iterations: { shape: [], data: Float32Array.of(7) } },
   };
