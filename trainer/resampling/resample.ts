@@ -7,7 +7,7 @@ import { type Order, plainTaps, resampleAxis } from './spline.ts';
 /** Interpolation of the axes [z, y, x]. */
 export type Orders = [Order, Order, Order];
 
-/** Shape of a volume at another spacing: its extent stays, and an axis of one voxel stays as it is. */
+/** Shape of a volume at another spacing: its extent stays, and so does an axis of one voxel. */
 export function resampledShape(shape: Size, spacing: Size, target: Size): Size {
   return shape.map((length, axis) =>
     length === 1 ? 1 : Math.max(1, Math.round((length * spacing[axis]) / target[axis])),
@@ -37,8 +37,8 @@ export function ordersBetween(spacing: Size, target: Size, order: Order): Orders
 export type Grid = { shape: Size; channels: number };
 
 /**
- * `data` [z, y, x, channel] on a grid of `shape` voxels with the same outer faces. Cubic values stay
- * within the range of their channel. The same shape answers the same array.
+ * `data` [z, y, x, channel] on a grid of `newShape` voxels with the same outer faces. Cubic values
+ * stay within the range of their channel. The same shape answers the same array.
  */
 export function resampleArray(
   data: Float32Array,

@@ -41,7 +41,8 @@ def thick_case(shape, new_shape):
     centres = (np.arange(new_shape[0]) + 0.5) * shape[0] / new_shape[0] - 0.5
     nearest = ndimage.map_coordinates(np.arange(shape[0]), [centres], order=0, mode="nearest")
     clipped = np.clip(slices[nearest], image.min(), image.max())
-    return {"shape": shape, "newShape": new_shape, "image": listed(image), "resized": listed(clipped)}
+    shapes = {"shape": shape, "newShape": new_shape}
+    return {**shapes, "image": listed(image), "resized": listed(clipped)}
 
 
 def label_case(shape, new_shape):
