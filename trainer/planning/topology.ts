@@ -13,8 +13,8 @@ const one = (): Size => [1, 1, 1];
 
 /**
  * Strides per level, the first [1, 1, 1]: each level halves the axes that are within a factor of 2
- * of the finest and have at least 8 voxels. Ends at `levels`, or earlier when no axis is left; with
- * `exact` it goes on to `levels` by halving smaller axes, too, and ends early only at single voxels.
+ * of the finest and have at least 8 voxels. Ends at `levels`, or earlier when no axis is left;
+ * with `exact` it goes on by halving smaller axes, too, and ends early only at single voxels.
  */
 export function stridesFor(
   spacing: Size,
@@ -46,8 +46,8 @@ function axesToHalve(now: { spacing: Size; size: Size }, atLeast: number): numbe
 }
 
 /**
- * Kernels per level: 1 along an axis until its spacing is within a factor of 2 of the finest, 3 from
- * then on and at the coarsest level; always 1 along an axis of one voxel.
+ * Kernels per level: 1 along an axis until its spacing is within a factor of 2 of the finest, 3
+ * from then on and at the coarsest level; always 1 along an axis of one voxel.
  */
 export function kernelsFor(spacing: Size, patch: Size, strides: Size[]): Size[] {
   const deep = [0, 1, 2].filter((axis) => patch[axis] > 1);

@@ -1,5 +1,5 @@
 // One axis of a volume on a new number of voxels: nearest, linear, or cubic B-spline. The grid
-// keeps its outer faces: new voxel j has its centre at (j + 1/2) n / m - 1/2, as in scipy's grid mode.
+// keeps its outer faces: new voxel j has its centre at (j + 1/2) n / m - 1/2, as in scipy.
 
 /** Interpolation along one axis: 0 the nearest voxel, 1 linear, 3 cubic B-spline. */
 export type Order = 0 | 1 | 3;

@@ -15,9 +15,7 @@ import {
 import { resampleAxis } from '../../../trainer/resampling/spline.ts';
 
 type Shapes = { shape: Size; newShape: Size };
-const vectors = JSON.parse(
-  readFileSync(new URL('./vectors/resampled.json', import.meta.url), 'utf8'),
-) as {
+const vectors = JSON.parse(readFileSync(new URL('./vectors.json', import.meta.url), 'utf8')) as {
   images: (Shapes & Record<'image' | 'nearest' | 'linear' | 'cubic' | 'resize', number[]>)[];
   thick: (Shapes & { image: number[]; resized: number[] })[];
   labels: (Shapes & { labels: number[]; resized: number[] })[];

@@ -1,4 +1,4 @@
-# Writes resampled.json beside itself, with scipy 1.17.1 and scikit-image 0.26.0. Needed once: the
+# Writes vectors.json beside itself, with scipy 1.17.1 and scikit-image 0.26.0. Needed once: the
 # test reads the numbers, never this file.
 
 import json
@@ -68,4 +68,4 @@ vectors = {
     "thick": [thick_case([3, 4, 5], [7, 6, 4])],
     "labels": [label_case([4, 5, 6], [3, 7, 8]), label_case([1, 8, 7], [1, 5, 9])],
 }
-Path(__file__).with_name("resampled.json").write_text(json.dumps(vectors) + "\n")
+Path(__file__).with_name("vectors.json").write_text(json.dumps(vectors) + "\n")
