@@ -14,7 +14,8 @@ type Step = StepResult & {
 export type Figures = {
   add: (step: Step) => void;
   metrics: (at: { step: number; epoch: number }) => Metric[];
-  caseLosses: () => CaseLoss[];
+  /** Mean losses of the cases drawn, each saying of which draws: `from` is where they began. */
+  caseLosses: (at: { epoch: number; from: number }) => CaseLoss[];
 };
 
 /** The metrics of one step; `nonFinite` stands for the numbers that a report cannot carry. */
@@ -74,6 +75,7 @@ export function createFigures(decileOf: (id: string) => number | null): Figures 
         }),
       ].filter((metric) => Number.isFinite(metric.value));
     },
-    caseLosses: () => [...cases].map(([id, { sum, seen }]) => ({ id, loss: sum / seen, seen })),
+    caseLosses: (at) =>
+      [...cases].map(([id, { sum, seen }]) => ({ id, loss: sum / seen, seen, ...at })),
   };
 }

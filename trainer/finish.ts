@@ -27,7 +27,7 @@ export function closeRange(run: Run): void {
   run.say(`epoch ${progress.epoch}: ${draws} draws, ${shown.join(', ')}`);
   reporter.add({
     metrics,
-    caseLosses: figures.caseLosses(),
+    caseLosses: figures.caseLosses({ epoch: progress.epoch, from }),
     ledger: [progress.ledger],
   });
 }

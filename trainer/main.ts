@@ -13,11 +13,12 @@ import {
 import { createFigures, stepMetrics } from './figures.ts';
 import { checkpointOf, closeRange, finish, finishFailed } from './finish.ts';
 import { polyDecay } from './optimizer.ts';
-import { fetchSnapshot, prepare, resume } from './prepare.ts';
+import { prepare, resume } from './prepare.ts';
 import { connectService, createReporter, type Reporter, systemClock } from './report.ts';
 import { breathe, type Run, type Surroundings } from './run.ts';
 import { planEpoch } from './sampler.ts';
 import { exitCodes, readEnvironment, TrainerError } from './settings.ts';
+import { switchSnapshot, withSwitch } from './switches.ts';
 
 const mostSkippedInARow = 10;
 
@@ -100,23 +101,14 @@ async function endEpoch(run: Run, epoch: number): Promise<void> {
     if (improved) progress.best = { diceMean, epoch };
   }
   const { snapshot } = await reporter.flush();
-  if (snapshot && snapshot.digest !== run.snapshot.digest) progress.nextSnapshot = snapshot;
+  if (snapshot) {
+    run.planned = withSwitch(run.planned, snapshot);
+    progress.nextSnapshot = { digest: snapshot.digest, fromEpoch: snapshot.fromEpoch };
+  }
   if (improved) await writeCheckpoint(outPath, 'best', checkpointOf(run));
   if (last || progress.epoch % settings.checkpointEvery === 0) {
     await writeCheckpoint(outPath, 'latest', checkpointOf(run));
   }
-}
-
-/** Takes up the child snapshot that an earlier answer announced, from its epoch on. */
-async function switchSnapshot(run: Run): Promise<void> {
-  const { progress } = run;
-  const next = progress.nextSnapshot;
-  if (!next || progress.epoch < next.fromEpoch || progress.drawsDone > 0) return;
-  run.snapshot = await fetchSnapshot(run.service, next.digest);
-  run.cases.mustHave(run.snapshot.ids);
-  run.say(`epoch ${progress.epoch}: snapshot ${progress.snapshot} -> ${next.digest}`);
-  progress.snapshot = next.digest;
-  progress.nextSnapshot = null;
 }
 
 /** Uniform, whole volumes, unweighted. */

@@ -9,9 +9,7 @@ import { findResumePoint, fingerprintOf, type Model, type Progress } from './che
 import { openLearner } from './learner.ts';
 import type { Size } from './nifti.ts';
 import { cacheShares, openBatches } from './prefetch/prefetch.ts';
-import type { Service } from './report.ts';
 import { breathe, type Run } from './run.ts';
-import { type Snapshot, verifySnapshot } from './sampler.ts';
 import {
   classNames,
   defaultPatch,
@@ -20,6 +18,7 @@ import {
   resolveSettings,
   TrainerError,
 } from './settings.ts';
+import { fetchSnapshot, withSwitch } from './switches.ts';
 import { chooseBackend } from './tensorflow/backend.ts';
 
 /** Everything before the first step; whatever is wrong with the job or its data is refused here. */
@@ -71,7 +70,8 @@ export async function prepare(
   const inferenceMirrors = settings.mirrorInference ? mirrorAxes : [];
   const fresh = { inferenceMirrors, evaluation: null, open: null, skippedInARow: 0 };
   const parts = { settings, classes, cases, batches, learner, snapshot, progress, model };
-  return { ...given, say, ...parts, ...fresh };
+  const planned = job.snapshots;
+  return { ...given, say, planned, ...parts, ...fresh };
 }
 
 function modelOf(
@@ -99,18 +99,14 @@ async function patchOf({ patch, features }: ResolvedSettings, cases: Cases): Pro
   return patch ?? defaultPatch(await cases.trainingShapes(50), features.length);
 }
 
-/** A snapshot of the service, its sums and digest checked. */
-export async function fetchSnapshot(service: Service, digest: string): Promise<Snapshot> {
-  return verifySnapshot(await service.readSnapshot(digest), digest);
-}
-
 /** Continues from this job's checkpoint, if one is there. */
 export async function resume(run: Run): Promise<void> {
   const checkpoint = await findResumePoint(run.around.environment.outPath, run.progress, run.say);
   if (!checkpoint) return;
   run.learner.load(checkpoint);
   run.progress = checkpoint.progress;
-  const { epoch, drawsDone, step, snapshot } = run.progress;
+  const { epoch, drawsDone, step, snapshot, nextSnapshot } = run.progress;
+  if (nextSnapshot) run.planned = withSwitch(run.planned, nextSnapshot);
   if (snapshot !== run.snapshot.digest) run.snapshot = await fetchSnapshot(run.service, snapshot);
   run.say(`continues at epoch ${epoch}, draw ${drawsDone}, step ${step}`);
 }

@@ -185,7 +185,8 @@ const bytesPerReport = reportLimits.bytes * 0.9;
 
 /**
  * Buffers what is added and sends it every few seconds, at every heartbeat, and on `flush`, whose
- * answer is the one to the last report of what had been added. Nothing is dropped while the service
+ * answer is the one to the last report of what had been added, with the latest snapshot that any
+ * answer named. Nothing is dropped while the service
  * is away; when it refuses or revokes, `failure` says so and `flush` throws.
  */
 export function createReporter(options: ReporterOptions): Reporter {
@@ -196,6 +197,8 @@ export function createReporter(options: ReporterOptions): Reporter {
   let logText = '';
   let lastSentAt = clock.now();
   let stop = false;
+  // The answer to an epoch's ledger may come to a report that was sent in passing.
+  let snapshot: ReportAnswer['snapshot'];
 
   const { flush, failure, flushIfIdle } = oneAtATime(async (): Promise<ReportAnswer> => {
     const content = waiting;
@@ -209,8 +212,9 @@ export function createReporter(options: ReporterOptions): Reporter {
       answer = await service.report({ sequence, ...body });
       sequence += 1;
       stop ||= answer.stop;
+      snapshot = answer.snapshot ?? snapshot;
     }
-    return answer!;
+    return snapshot === undefined ? answer! : { ...answer!, snapshot };
   });
   const endHeartbeat = clock.every(options.heartbeatMs ?? 30_000, flushIfIdle);
 

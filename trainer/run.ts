@@ -11,6 +11,7 @@ import type { BatchSource } from './prefetch/prefetch.ts';
 import type { Clock, Reporter, Service } from './report.ts';
 import type { Snapshot } from './sampler.ts';
 import { type Environment, exitCodes, type ResolvedSettings, TrainerError } from './settings.ts';
+import type { Switch } from './switches.ts';
 
 /** What a run takes from outside; `signal` aborts for a clean stop, as SIGTERM does. */
 export type Surroundings = {
@@ -34,6 +35,8 @@ export type Run = {
   batches: BatchSource;
   learner: Learner;
   snapshot: Snapshot;
+  /** Which snapshot is drawn by from which epoch on, as the service has planned it so far. */
+  planned: Switch[];
   progress: Progress;
   model: Model;
   /** Axes along which validation sees its windows mirrored, too. */

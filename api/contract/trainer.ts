@@ -34,7 +34,10 @@ export const trainerJobSchema = z.looseObject({
   seed: z.int().min(0).max(Number.MAX_SAFE_INTEGER),
   settings: settingsSchema,
   monitors: monitorsSchema.default({}),
+  /** What epoch 0 is drawn by. */
   snapshot: z.looseObject({ digest: digestSchema, header: snapshotHeaderSchema }),
+  /** What each epoch is drawn by: the last one whose `fromEpoch` is not after it. */
+  snapshots: z.array(z.looseObject({ digest: digestSchema, fromEpoch: wholeNumber })).default([]),
   labels: labelsSchema,
   channels: channelsSchema,
   groups: z.array(z.string()).default([]),
@@ -102,11 +105,17 @@ export const ledgerRangeSchema = z.strictObject({
   digest: digestSchema,
 });
 
-/** Mean unweighted loss of a case over the `seen` draws since the last report that named it. */
+/**
+ * Mean unweighted loss of a case over the `seen` draws since the last report that named it. They
+ * lie in one range of draws, which begins at draw `from` of `epoch`; left out, in the last range
+ * of the report's ledger. Losses of which neither says so are kept, and no evidence.
+ */
 export const caseLossSchema = z.strictObject({
   id: caseId,
   loss: z.number(),
   seen: z.int().min(1).max(largestInteger),
+  epoch: wholeNumber.optional(),
+  from: wholeNumber.optional(),
 });
 
 /** What one report may hold at most. */

@@ -26,6 +26,8 @@ export type JobInput = {
   labels: Record<string, number>;
   channels: Record<string, string>;
   groups?: string[];
+  /** Switches that the service has decided on before the attempt. */
+  snapshots?: { digest: string; fromEpoch: number }[];
 };
 
 export type TrainerServiceOptions = {
