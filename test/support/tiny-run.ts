@@ -6,6 +6,7 @@ import { join } from 'node:path';
 import type { TrainerCase } from '../../api/contract/trainer.ts';
 import { train } from '../../trainer/main.ts';
 import type { Surroundings } from '../../trainer/run.ts';
+import { backendUnderTest, onWasm } from './native.ts';
 import { tickingClock } from './ticking-clock.ts';
 import { makeSnapshot, writeTinyDataset } from './tiny-dataset.ts';
 import {
@@ -72,7 +73,7 @@ export async function makeTinyRun(): Promise<TinyRun> {
           dataPath: join(root, 'data'),
           outPath: tiny.outPath,
           threads: null,
-          backend: 'cpu',
+          backend: onWasm ? 'cpu' : backendUnderTest,
         },
         fetch: service.fetch,
         clock: tickingClock(),
