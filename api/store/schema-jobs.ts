@@ -114,4 +114,13 @@ export const caseLosses = pgTable('case_losses', {
   caseId: text('case_id').notNull(),
   loss: doublePrecision('loss').notNull(),
   seen: integer('seen').notNull(),
+  epoch: integer('epoch'),
+  fromDraw: bigint('from_draw', { mode: 'number' }),
+});
+
+export const jobSnapshots = pgTable('job_snapshots', {
+  jobId: text('job_id').notNull(),
+  fromEpoch: integer('from_epoch').notNull(),
+  snapshotId: text('snapshot_id').notNull(),
+  at: instant('at').notNull(),
 });

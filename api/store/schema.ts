@@ -137,6 +137,15 @@ export const snapshotChunks = pgTable('snapshot_chunks', {
   ids: text('ids').notNull(),
 });
 
+export const snapshotOrigins = pgTable('snapshot_origins', {
+  snapshotId: text('snapshot_id').primaryKey(),
+  jobId: text('job_id').notNull(),
+  share: doublePrecision('share'),
+  losses: doublePrecision('losses').array(),
+  seen: bigint('seen', { mode: 'number' }).array(),
+  sourceId: text('source_id'),
+});
+
 export const idempotencyKeys = pgTable('idempotency_keys', {
   workspaceId: text('workspace_id').notNull(),
   key: text('key').notNull(),
