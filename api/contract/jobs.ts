@@ -9,6 +9,7 @@ import {
   settingsSchema,
 } from './settings.ts';
 import { type Fold, foldSchema, foldsSchema, listQuerySchema, reasonSchema } from './shared.ts';
+import { snapshotHeaderSchema } from './snapshots.ts';
 import { trainerEnvironmentSchema } from './trainer.ts';
 
 export const jobStates = [
@@ -118,6 +119,14 @@ export const jobSchema = z
     reason: stateReasonSchema.nullable(),
     dataset: z.string(),
     snapshot: z.object({ id: z.string(), digest: z.string(), fold: foldSchema }),
+    /** What it draws by from which epoch on; from 0 the one above, unless a ramp begins there. */
+    snapshots: z.array(
+      z.object({
+        digest: z.string(),
+        fromEpoch: z.int(),
+        cause: snapshotHeaderSchema.shape.cause,
+      }),
+    ),
     /** The alias that it was launched by, and at which of its moves. */
     alias: z.object({ name: z.string(), number: z.int() }).nullable(),
     /** Shared by the jobs that one request launched. */

@@ -125,6 +125,8 @@ export const snapshotSchema = z
     createdBy: z.string(),
     reason: z.string(),
     parent: z.string().nullable(),
+    /** Made because a monitor that reads the validation asked for it. */
+    validationInformed: z.boolean(),
     /** Shared by the snapshots that one request made for several folds. */
     batch: z.string().nullable(),
   })
@@ -180,6 +182,8 @@ export const explanationSchema = z
     drawProbability: z.number(),
     lossFactor: z.number(),
     boundedBy: z.enum(['floor', 'cap']).nullable(),
+    /** How a child snapshot came from these terms to its draw probability; null for no child. */
+    mix: z.string().nullable(),
   })
   .meta({ id: 'Explanation' });
 

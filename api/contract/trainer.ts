@@ -185,6 +185,15 @@ export type TrainerEnvironment = z.output<typeof trainerEnvironmentSchema>;
 export type Metric = z.output<typeof metricSchema>;
 export type LedgerRange = z.output<typeof ledgerRangeSchema>;
 export type CaseLoss = z.output<typeof caseLossSchema>;
+/** A case's mean loss over `seen` draws. */
+export type ReportedLoss = Pick<CaseLoss, 'loss' | 'seen'>;
+/** What a run knows of its cases, in digest order. One never seen has loss 0 and seen 0. */
+export type CaseEvidence = {
+  /** Exponential average of the mean unweighted loss. */
+  losses: Float64Array;
+  /** Draws that it was seen in, over the whole run. */
+  seen: Float64Array;
+};
 export type Report = z.output<typeof reportSchema>;
 export type ReportInput = z.input<typeof reportSchema>;
 export type ReportAnswer = z.output<typeof reportAnswerSchema>;

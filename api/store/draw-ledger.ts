@@ -105,6 +105,37 @@ export async function listLastRanges(
   return found.reverse();
 }
 
+/** Every range of one epoch of a job, in the order they were reported. */
+export async function listEpochRanges(
+  orm: Orm,
+  { jobId, epoch }: { jobId: string; epoch: number },
+): Promise<StoredLedgerRow[]> {
+  return await orm
+    .select()
+    .from(drawLedger)
+    .where(and(eq(drawLedger.jobId, jobId), eq(drawLedger.epoch, epoch)))
+    .orderBy(asc(drawLedger.sequence));
+}
+
+/**
+ * The epoch of an attempt's last range and the draw where that ends, and the furthest epoch that any
+ * attempt of the job reported: -1 where none did.
+ */
+export async function lastEpochs(
+  orm: Orm,
+  { jobId, attempt }: { jobId: string; attempt: number },
+): Promise<{ last: { epoch: number; until: number } | null; furthest: number }> {
+  const [{ last, furthest }] = await rows<{ last: number[] | null; furthest: number }>(
+    orm,
+    sql`select coalesce(max(epoch), -1) as furthest,
+      (select jsonb_build_array(epoch, from_draw + draws) from draw_ledger
+        where job_id = ${jobId} and attempt = ${attempt}::int
+        order by sequence desc limit 1) as last
+      from draw_ledger where job_id = ${jobId}`,
+  );
+  return { last: last === null ? null : { epoch: last[0], until: last[1] }, furthest };
+}
+
 export type EpochCounts = { verified: number; partial: number; mismatch: number };
 
 // `reached` is how far the matching ranges before one have come, so overlaps after a resume count

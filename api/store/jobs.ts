@@ -3,6 +3,7 @@
 
 import { and, desc, eq, inArray, isNull, lt, sql } from 'drizzle-orm';
 import type { Fold } from '../contract/shared.ts';
+import type { SnapshotHeader } from '../contract/snapshots.ts';
 import { type AttemptRow, insertAttemptRow } from './attempts.ts';
 import { type AuditEntry, appendAudit } from './audit.ts';
 import type { Orm } from './database.ts';
@@ -70,11 +71,18 @@ export async function listJobs(
     .limit(key.limit);
 }
 
-/** Digest, fold and dataset of snapshots by id, without their vectors and lists. */
+export type SnapshotName = {
+  digest: string;
+  fold: Fold;
+  dataset: string;
+  cause: SnapshotHeader['cause'];
+};
+
+/** What names snapshots, by id, without their vectors and lists. */
 export async function listSnapshotNames(
   orm: Orm,
   ids: string[],
-): Promise<Map<string, { digest: string; fold: Fold; dataset: string }>> {
+): Promise<Map<string, SnapshotName>> {
   if (ids.length === 0) return new Map();
   const found = await orm
     .select({
@@ -82,6 +90,7 @@ export async function listSnapshotNames(
       digest: snapshots.digest,
       fold: sql<Fold>`${snapshots.header} -> 'fold'`,
       dataset: sql<string>`${snapshots.header} ->> 'dataset'`,
+      cause: sql<SnapshotName['cause']>`${snapshots.header} ->> 'cause'`,
     })
     .from(snapshots)
     .where(inArray(snapshots.id, ids));

@@ -7,6 +7,7 @@ import type { MonitorStates } from '../contract/monitors.ts';
 import type { CaseLoss, Metric, TrainerEnvironment } from '../contract/trainer.ts';
 import { type AttemptKey, attemptIs } from './attempts.ts';
 import { type AuditEntry, appendAudit } from './audit.ts';
+import { insertCaseLosses } from './case-losses.ts';
 import type { Orm } from './database.ts';
 import { insertLedgerRows, type LedgerRow } from './draw-ledger.ts';
 import { insertEvent } from './job-events.ts';
@@ -57,7 +58,7 @@ export async function insertReport(
       .returning({ jobId: jobAttempts.jobId });
     if (taken.length === 0) return false;
     await storeMetrics(tx, report);
-    await storeCaseLosses(tx, report);
+    await insertCaseLosses(tx, report);
     await insertLedgerRows(tx, report.ledger);
     await storeEnvironment(tx, report);
     if (report.progress !== null) {
@@ -124,18 +125,6 @@ async function storeMetrics(tx: Orm, { key, metrics: points }: StoredReport): Pr
     select ${key.jobId}, ${key.attempt}::int, point.name, point.value, point.step, point.epoch, point."group", point.class
     from jsonb_to_recordset(${JSON.stringify(points)}::jsonb)
       as point (name text, value float8, step bigint, epoch int, "group" text, class text)`);
-}
-
-async function storeCaseLosses(
-  tx: Orm,
-  { key, sequence, caseLosses }: StoredReport,
-): Promise<void> {
-  if (caseLosses.length === 0) return;
-  await tx.execute(sql`
-    insert into case_losses (job_id, attempt, report_sequence, case_id, loss, seen)
-    select ${key.jobId}, ${key.attempt}::int, ${sequence}::int, line.id, line.loss, line.seen
-    from jsonb_to_recordset(${JSON.stringify(caseLosses)}::jsonb) as line (id text, loss float8, seen int)
-    on conflict do nothing`);
 }
 
 /** Stores the trainer's final report once; false where one is stored or the attempt is over. */

@@ -100,7 +100,8 @@ export async function insertSnapshots(
   });
 }
 
-async function insertSnapshot(tx: Orm, { row, ids, vectors }: MadeSnapshot) {
+/** Stores one snapshot inside a transaction, with what its audit entry keeps; null where known. */
+export async function insertSnapshot(tx: Orm, { row, ids, vectors }: MadeSnapshot) {
   const [added] = await tx.insert(snapshots).values(row).onConflictDoNothing().returning();
   if (added === undefined) return null;
   const digests = await insertChunks(tx, { snapshotId: row.id, ids, vectors });

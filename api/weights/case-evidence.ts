@@ -3,18 +3,9 @@
 
 import { sha256 } from '@noble/hashes/sha2.js';
 import { bytesToHex } from '@noble/hashes/utils.js';
+import type { CaseEvidence, ReportedLoss } from '../contract/trainer.ts';
 import { floatHex } from './digest.ts';
 import { sumOf } from './sums.ts';
-
-/** Both in digest order. A case that was never seen has loss 0 and seen 0. */
-export type CaseEvidence = {
-  /** Exponential average of the mean unweighted loss. */
-  losses: Float64Array;
-  /** Draws that it was seen in, over the whole run. */
-  seen: Float64Array;
-};
-
-export type ReportedLoss = { loss: number; seen: number };
 
 /**
  * Evidence with what was reported since: momentum times what was known plus the rest of the new

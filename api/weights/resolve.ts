@@ -42,7 +42,8 @@ export function resolveSnapshot(input: ResolveInput): Resolved | { ok: false; fa
   if (small.length > 0) return { ok: false, faults: small };
   const { floor, cap, temper } = rules.sampling;
   const logScores = logProducts(terms, 'sampling', cases.ids.length);
-  const drawUnits = probabilityUnits(drawProbabilities({ target, logScores, temper, floor, cap }));
+  const ruled = probabilityUnits(drawProbabilities({ target, logScores, temper, floor, cap }));
+  const drawUnits = input.redraw?.({ targetUnits, drawUnits: ruled }) ?? ruled;
   const rare = tooSmall('draw', drawUnits, cases);
   if (rare.length > 0) return { ok: false, faults: rare };
   const factors = lossFactors(targetUnits, drawUnits, rules.correction.strength);

@@ -29,6 +29,11 @@ export type ResolveInput = {
   fold?: number | 'all';
   /** True only for a child of the very run whose model made the evidence (METHOD.md section 8). */
   allowInTraining?: boolean;
+  /**
+   * The draw units of a child, from those that the rules give now (children.ts); both in digest
+   * order. Left out: the units themselves.
+   */
+  redraw?: (units: { targetUnits: Float64Array; drawUnits: Float64Array }) => Float64Array;
 };
 
 export type AppliedTerm = TermResult & {

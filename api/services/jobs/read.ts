@@ -2,13 +2,19 @@
 
 import type { Job, LedgerEpoch } from '../../contract/jobs.ts';
 import type { MonitorView, MonitorViews } from '../../contract/monitors.ts';
-import type { Fold } from '../../contract/shared.ts';
 import type { Actor, Deps } from '../../deps.ts';
 import { ProblemError } from '../../errors.ts';
 import { type AttemptRow, findLog, listAttempts } from '../../store/attempts.ts';
+import { listStages, type Stage } from '../../store/children.ts';
 import { countEpochs, listLedger } from '../../store/draw-ledger.ts';
 import { listEvents } from '../../store/job-events.ts';
-import { findJob, type JobRow, listJobs, listSnapshotNames } from '../../store/jobs.ts';
+import {
+  findJob,
+  type JobRow,
+  listJobs,
+  listSnapshotNames,
+  type SnapshotName,
+} from '../../store/jobs.ts';
 import { listLastMetrics, listMetrics, type MetricRow } from '../../store/metrics.ts';
 import { monitorState, monitorsOf } from '../trainer/monitors.ts';
 import { ledgerEpochs } from './ledger.ts';
@@ -37,8 +43,8 @@ function attemptView(row: AttemptRow): Job['attempts'][number] {
   };
 }
 
-function snapshotName(id: string, names: Map<string, { digest: string; fold: Fold }>) {
-  const { digest, fold } = names.get(id) as { digest: string; fold: Fold }; // a foreign key
+function snapshotName(id: string, names: Map<string, SnapshotName>) {
+  const { digest, fold } = names.get(id) as SnapshotName; // a foreign key
   return { id, digest, fold };
 }
 
@@ -50,19 +56,32 @@ function monitorViews({ monitors, monitorStates }: JobRow): MonitorViews {
   return Object.fromEntries(views);
 }
 
-// Three queries for any number of jobs.
+function stagesOfJob(
+  { id, snapshotId }: JobRow,
+  names: Map<string, SnapshotName>,
+  stages: Stage[],
+): Job['snapshots'] {
+  const { digest, cause } = names.get(snapshotId) as SnapshotName; // a foreign key
+  const switches = stages.filter(({ jobId }) => jobId === id);
+  const first = switches[0]?.fromEpoch === 0 ? [] : [{ digest, fromEpoch: 0, cause }];
+  return [...first, ...switches.map(({ jobId: _, snapshotId: __, ...stage }) => stage)];
+}
+
+// Four queries for any number of jobs.
 async function jobViews(deps: Deps, rows: JobRow[]): Promise<Job[]> {
   const orm = deps.database.orm;
   const ids = rows.map((row) => row.id);
   const snapshots = await listSnapshotNames(orm, [...new Set(rows.map((row) => row.snapshotId))]);
   const epochs = await countEpochs(orm, ids);
   const attempts = await listAttempts(orm, ids);
+  const stages = await listStages(orm, ids);
   return rows.map((row) => ({
     id: row.id,
     state: row.state,
     reason: row.stateReason,
     dataset: snapshots.get(row.snapshotId)?.dataset ?? '',
     snapshot: snapshotName(row.snapshotId, snapshots),
+    snapshots: stagesOfJob(row, snapshots, stages),
     alias: row.alias,
     batch: row.batchId,
     target: row.target,

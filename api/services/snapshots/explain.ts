@@ -5,14 +5,12 @@ import type { Actor, Deps } from '../../deps.ts';
 import { ProblemError } from '../../errors.ts';
 import { insertFinding } from '../../store/audit.ts';
 import { findOrdinals } from '../../store/cases.ts';
-import { findDataset } from '../../store/datasets.ts';
-import { findRuleSetById } from '../../store/rule-sets.ts';
 import { listSnapshotChunks, type SnapshotRow } from '../../store/snapshots.ts';
 import { boundOf } from '../../weights/diagnostics.ts';
 import { type ExplainedTerm, explainCases } from '../../weights/resolve.ts';
 import { entryOf } from '../entries.ts';
 import { requireSnapshot } from './read.ts';
-import { resolveFold } from './resolve.ts';
+import { recompute } from './recompute.ts';
 
 const unit = 2 ** -52;
 const tolerance = 1e-9;
@@ -34,7 +32,8 @@ export async function explainSnapshotCase(
   const row = await requireSnapshot(deps, actor, key);
   const stored = await storedCase(deps, row, caseId);
   if (stored === undefined) throw notDrawn(row, caseId);
-  const explained = await explainedTerms(deps, actor, { row, cases: new Map([[caseId, stored]]) });
+  const cases = new Map([[caseId, stored]]);
+  const { explained, mix } = await explainedSnapshot(deps, actor, { row, cases });
   return {
     id: caseId,
     terms: explained.get(caseId) as ExplainedTerm[],
@@ -43,6 +42,7 @@ export async function explainSnapshotCase(
     drawProbability: stored.drawUnits * unit,
     lossFactor: stored.lossFactor,
     boundedBy: boundOf(stored, row.header),
+    mix,
   };
 }
 
@@ -53,10 +53,18 @@ export async function explainSnapshotCase(
 export async function explainedTerms(
   deps: Deps,
   actor: Actor,
-  { row, cases }: { row: SnapshotRow; cases: Map<string, StoredCase> },
+  given: { row: SnapshotRow; cases: Map<string, StoredCase> },
 ): Promise<Map<string, ExplainedTerm[]>> {
-  const { fold, rules, attributes } = await recompute(deps, actor, row);
-  const { resolved, table } = fold;
+  return (await explainedSnapshot(deps, actor, given)).explained;
+}
+
+async function explainedSnapshot(
+  deps: Deps,
+  actor: Actor,
+  { row, cases }: { row: SnapshotRow; cases: Map<string, StoredCase> },
+): Promise<{ explained: Map<string, ExplainedTerm[]>; mix: string | null }> {
+  const { fold, rules, mix } = await recompute(deps, row);
+  const { resolved, table, attributes } = fold;
   for (const [caseId, stored] of cases) {
     const place = resolved.ids.indexOf(caseId);
     const recomputed = {
@@ -69,26 +77,8 @@ export async function explainedTerms(
   }
   const withdrawn = new Map(row.withdrawn.map(({ id, reason }) => [id, reason]));
   const caseIds = [...cases.keys()];
-  return explainCases({ cases: table, attributes, rules, withdrawn, caseIds });
-}
-
-/** The fold of a snapshot resolved again, as it was when it was frozen. */
-export async function recompute(deps: Deps, actor: Actor, row: SnapshotRow) {
-  const orm = deps.database.orm;
-  const { workspaceId } = actor;
-  const dataset = await findDataset(orm, { workspaceId, key: row.datasetId });
-  const ruleSet = await findRuleSetById(orm, { datasetId: row.datasetId, id: row.ruleSetId });
-  if (dataset === undefined || ruleSet === undefined) {
-    throw new ProblemError('internal', 'The rule set of this snapshot is not stored any more.');
-  }
-  const { version, split, withdrawn } = row;
-  const fold = row.header.fold;
-  const input = { dataset, version, split, fold, rules: ruleSet.rules, withdrawn };
-  return {
-    fold: await resolveFold(deps, input),
-    rules: ruleSet.rules,
-    attributes: dataset.attributes,
-  };
+  const explained = explainCases({ cases: table, attributes, rules, withdrawn, caseIds });
+  return { explained, mix };
 }
 
 function notDrawn(row: SnapshotRow, caseId: string): ProblemError {

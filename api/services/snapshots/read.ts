@@ -58,6 +58,7 @@ export async function snapshotView(deps: Deps, row: SnapshotRow): Promise<Snapsh
     createdBy: row.createdBy,
     reason: row.reason,
     parent: parent?.digest ?? null,
+    validationInformed: row.header.cause === 'revert',
     batch: row.batchId,
   };
 }

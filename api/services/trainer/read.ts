@@ -3,6 +3,7 @@
 import type { SnapshotChunk } from '../../contract/snapshots.ts';
 import type { Deps } from '../../deps.ts';
 import { ProblemError } from '../../errors.ts';
+import { findSnapshotOfJob } from '../../store/children.ts';
 import { findDataset } from '../../store/datasets.ts';
 import { findRuleSetById } from '../../store/rule-sets.ts';
 import { findSnapshot, type SnapshotRow } from '../../store/snapshots.ts';
@@ -12,19 +13,25 @@ import { groupValue } from '../../weights/diagnostics.ts';
 import { snapshotChunks } from '../snapshots/read.ts';
 import { decilesOf } from './score-deciles.ts';
 import { noteContact, type TrainerSession } from './session.ts';
+import { stagesOf } from './stages.ts';
+import { openRamp } from './switches.ts';
 
 /** Everything a trainer must know of its job. */
 export async function readTrainerJob(deps: Deps, session: TrainerSession) {
   await noteContact(deps, session);
   const { job, attempt, snapshot } = session;
   const { labels, channels } = await datasetOf(deps, session);
+  await openRamp(deps, session);
+  const stages = await stagesOf(deps, session);
+  const first = await snapshotOf(deps, session, stages[0].digest);
   return {
     id: job.id,
     attempt: attempt.attempt,
     seed: job.seed,
     settings: job.settings,
     monitors: job.monitors,
-    snapshot: { digest: snapshot.digest, header: snapshot.header },
+    snapshot: { digest: first.digest, header: first.header },
+    snapshots: stages.map(({ digest, fromEpoch }) => ({ digest, fromEpoch })),
     labels: labels ?? {},
     channels: channels ?? {},
     groups: await groupsOf(deps, snapshot),
@@ -44,20 +51,29 @@ async function groupsOf(deps: Deps, { datasetId, ruleSetId }: SnapshotRow): Prom
   return ruleSet?.rules.groups ?? [];
 }
 
-/** The snapshot to draw by: the job's own, or the one of a digest in the same dataset. */
+/** A snapshot to draw by: the one of a digest, or what epoch 0 is drawn by. */
 export async function readTrainerSnapshot(
   deps: Deps,
-  { job, snapshot }: TrainerSession,
+  session: TrainerSession,
   digest: string | undefined,
 ): Promise<{ snapshot: SnapshotRow; chunks: AsyncGenerator<SnapshotChunk> }> {
-  const row =
-    digest === undefined || digest === snapshot.digest
-      ? snapshot
-      : await findSnapshot(deps.database.orm, { workspaceId: job.workspaceId, key: digest });
-  if (row === undefined || row.datasetId !== job.datasetId) {
-    throw new ProblemError('not-found', `This job has no snapshot ${digest}.`);
-  }
+  const wanted = digest ?? (await stagesOf(deps, session))[0].digest;
+  const row = await snapshotOf(deps, session, wanted);
   return { snapshot: row, chunks: snapshotChunks(deps, row.id) };
+}
+
+async function snapshotOf(
+  deps: Deps,
+  { job, snapshot }: TrainerSession,
+  digest: string,
+): Promise<SnapshotRow> {
+  if (digest === snapshot.digest) return snapshot;
+  const { orm } = deps.database;
+  const row =
+    (await findSnapshotOfJob(orm, { jobId: job.id, digest })) ??
+    (await findSnapshot(orm, { workspaceId: job.workspaceId, key: digest }));
+  if (row !== undefined && row.datasetId === job.datasetId) return row;
+  throw new ProblemError('not-found', `This job has no snapshot ${digest}.`);
 }
 
 /**

@@ -1,7 +1,7 @@
 // Reports and the final report. Draws are checked against the replayed plan as they arrive; a
 // mismatch is an event and an audit entry, never silent.
 
-import type { Finish, Report, ReportAnswer } from '../../contract/trainer.ts';
+import type { CaseLoss, Finish, Report, ReportAnswer } from '../../contract/trainer.ts';
 import type { Deps } from '../../deps.ts';
 import { ProblemError } from '../../errors.ts';
 import type { AuditEntry } from '../../store/audit.ts';
@@ -11,8 +11,13 @@ import { ledgerDigest } from '../../weights/ledger.ts';
 import { monitorNews } from './monitors.ts';
 import { plannedIds } from './plans.ts';
 import { noteContact, requireLive, requireStillLive, type TrainerSession } from './session.ts';
+import { stageOfEpoch, stagesOf } from './stages.ts';
+import { switchAfter } from './switches.ts';
 
-/** Stores a report once. The answer says whether to stop. */
+/**
+ * Stores a report once. The answer says whether to stop, and what the next epoch is drawn by where
+ * that changes.
+ */
 export async function acceptReport(
   deps: Deps,
   session: TrainerSession,
@@ -20,7 +25,10 @@ export async function acceptReport(
 ): Promise<ReportAnswer> {
   const { job, attempt } = session;
   const stop = job.cancelRequestedAt !== null || job.stopReason !== null;
-  if (report.sequence <= attempt.lastSequence) return { accepted: true, stop };
+  if (report.sequence <= attempt.lastSequence) {
+    const snapshot = await switchAfter(deps, session, report, { mayDecide: !stop });
+    return { accepted: true, stop, ...(snapshot === undefined ? {} : { snapshot }) };
+  }
   await noteContact(deps, session);
   const at = deps.now();
   const ledger = await checkedLedger(deps, session, report, at);
@@ -29,7 +37,7 @@ export async function acceptReport(
     at,
     sequence: report.sequence,
     metrics: report.metrics,
-    caseLosses: report.caseLosses ?? [],
+    caseLosses: placedLosses(report),
     ledger,
     log: report.log ?? '',
     progress: report.progress ?? null,
@@ -40,17 +48,30 @@ export async function acceptReport(
   if (!(await insertReport(deps.database.orm, stored, { mismatch, news }))) {
     await requireStillLive(deps, session);
   }
-  return { accepted: true, stop: stop || (news !== null && news.stop !== null) };
+  const stops = stop || (news !== null && news.stop !== null);
+  const snapshot = await switchAfter(deps, session, report, { mayDecide: !stops });
+  return { accepted: true, stop: stops, ...(snapshot === undefined ? {} : { snapshot }) };
+}
+
+// Where in the plan the losses were seen: as they say, or in the last range beside them.
+function placedLosses({ caseLosses = [], ledger = [] }: Report): CaseLoss[] {
+  const last = ledger.at(-1);
+  if (last === undefined) return caseLosses;
+  const { epoch, from } = last;
+  return caseLosses.map((one) => (one.epoch === undefined ? { ...one, epoch, from } : one));
 }
 
 async function checkedLedger(
   deps: Deps,
-  { job, attempt, snapshot }: TrainerSession,
+  session: TrainerSession,
   report: Report,
   at: Date,
 ): Promise<LedgerRow[]> {
+  const { job, attempt } = session;
   const { drawsPerEpoch, epochs } = job.settings;
   const rows: LedgerRow[] = [];
+  if ((report.ledger ?? []).length === 0) return rows;
+  const stages = await stagesOf(deps, session);
   for (const [k, range] of (report.ledger ?? []).entries()) {
     const { epoch, from, draws, digest } = range;
     if (epoch >= epochs || from + draws > drawsPerEpoch) {
@@ -59,9 +80,10 @@ async function checkedLedger(
         errors: [{ pointer: `/ledger/${k}`, detail }],
       });
     }
-    const key = { snapshotId: snapshot.id, seed: job.seed, epoch, drawsPerEpoch };
+    const drawnBy = stageOfEpoch(stages, epoch);
+    const key = { snapshotId: drawnBy.snapshotId, seed: job.seed, epoch, drawsPerEpoch };
     const planned = await plannedIds(deps, key, { from, draws });
-    const matches = range.snapshot === snapshot.digest && ledgerDigest(planned) === digest;
+    const matches = range.snapshot === drawnBy.digest && ledgerDigest(planned) === digest;
     rows.push({
       jobId: job.id,
       attempt: attempt.attempt,
