@@ -18,7 +18,8 @@ export const explain: AddCommand = (program, io) => {
 
 /** An explanation as a page of text; the factors of a list multiply. */
 export function explanationText(answer: Explanation): string {
-  const { id, terms, score, targetProbability, drawProbability, lossFactor, boundedBy } = answer;
+  const { id, terms, score, targetProbability, drawProbability, lossFactor, boundedBy, mix } =
+    answer;
   const rows = terms.map(({ list, name, factor, because }) => [
     list,
     name,
@@ -35,6 +36,7 @@ export function explanationText(answer: Explanation): string {
     `target            ${targetProbability.toPrecision(4)} of the loss`,
     `draw probability  ${drawProbability.toPrecision(4)}, ${ratio.toPrecision(4)} times its target${bound}`,
     `loss factor       ${lossFactor.toPrecision(4)}`,
+    ...(mix === null ? [] : ['', mix]),
   ].join('\n');
 }
 

@@ -1,6 +1,6 @@
 // counterweight watch JOB: a bar, the newest loss beside it, and a line for every change of state,
-// every validation and every monitor that fires, until the job has ended. A service that is away
-// for a while is waited for.
+// every validation, every monitor that fires and every switch of snapshots, until the job has ended.
+// A service that is away for a while is waited for.
 
 import { InvalidArgumentError } from 'commander';
 import { endStates, type Job } from '../../api/contract/jobs.ts';
@@ -149,6 +149,9 @@ async function readOne(client: Client, one: Followed, board: ProgressBoard): Pro
     board.log(`${one.name}: an epoch's draws are not the planned ones`);
   }
   tellMonitors(board, one, job);
+  for (const { digest, fromEpoch, cause } of newStages(one.job, job)) {
+    board.log(`${one.name}: draws by ${digest} from epoch ${fromEpoch} on (${cause})`);
+  }
   one.job = job;
   const { items } = await client.call<{ items: MetricPoint[] }>(
     'GET',
@@ -171,6 +174,12 @@ function tellMonitors(board: ProgressBoard, { name, job: before }: Followed, job
     if (findings === (before.monitors[monitor]?.findings ?? 0)) continue;
     board.log(`${name}: monitor ${monitor} (${action}): ${sentence}`);
   }
+}
+
+// A ramp may begin at epoch 0, in the place of the snapshot that the job was launched with.
+function newStages(before: Job, now: Job): Job['snapshots'] {
+  const known = new Set(before.snapshots.map(({ digest, fromEpoch }) => `${fromEpoch} ${digest}`));
+  return now.snapshots.filter(({ digest, fromEpoch }) => !known.has(`${fromEpoch} ${digest}`));
 }
 
 const stateSentence = ({ state, reason }: Pick<Job, 'state' | 'reason'>) =>

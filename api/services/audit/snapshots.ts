@@ -11,7 +11,10 @@ import { type EntryFacts, type Findings, factsOf } from './findings.ts';
 
 type Frozen = { id: string; digest: string; vectors?: string; record?: string };
 
-/** Checks what one entry `snapshot.frozen` vouches for; answers how many chunks it read. */
+/** What says that a snapshot was frozen: by a person, or by a job that switched to it. */
+export const frozenActions = ['snapshot.frozen', 'snapshot.child-frozen'];
+
+/** Checks what one entry of `frozenActions` vouches for; answers how many chunks it read. */
 export async function checkFrozen(
   { database }: Deps,
   { entry, workspaceId }: { entry: EntryFacts; workspaceId: string },
@@ -106,7 +109,7 @@ export async function checkUnknownSnapshots(
   for await (const names of walkSnapshotNames(database.orm, workspaceId)) {
     count += names.length;
     const subjects = names.map(({ digest }) => `snapshot/${digest}`);
-    const about = { workspaceId, actions: ['snapshot.frozen'], subjects };
+    const about = { workspaceId, actions: frozenActions, subjects };
     const entries = await listEntriesAbout(database.orm, about);
     const known = new Set(entries.map((row) => factsOf(row)?.detail.id));
     for (const { id, digest } of names) {

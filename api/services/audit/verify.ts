@@ -4,10 +4,17 @@
 import type { Actor, Deps } from '../../deps.ts';
 import { walkAudit } from '../../store/audit-walk.ts';
 import { chainCheck, checkAnchors } from './chain.ts';
+import {
+  checkChild,
+  checkSwitched,
+  checkUnknownSwitches,
+  childAction,
+  switchAction,
+} from './children.ts';
 import { checkDecision, checkUnknownDecisions } from './decisions.ts';
 import { type Finding, factsOf, newFindings } from './findings.ts';
 import { checkJobs, checkLaunched } from './jobs.ts';
-import { checkFrozen, checkUnknownSnapshots } from './snapshots.ts';
+import { checkFrozen, checkUnknownSnapshots, frozenActions } from './snapshots.ts';
 
 export type Verdict = {
   ok: boolean;
@@ -39,13 +46,18 @@ export async function verifyAudit(
     const entry = scope === 'all' ? factsOf(row) : null;
     if (entry === null) continue;
     const about = { entry, workspaceId };
-    if (row.action === 'snapshot.frozen') counts.chunks += await checkFrozen(deps, about, findings);
+    if (frozenActions.includes(row.action)) {
+      counts.chunks += await checkFrozen(deps, about, findings);
+      if (row.action === childAction) await checkChild(deps, about, findings);
+    }
+    if (row.action === switchAction) await checkSwitched(deps, about, findings);
     if (row.action === 'job.launched') await checkLaunched(deps, about, findings);
     await checkDecision(deps, about, findings);
   }
   if (scope === 'all') {
     counts.snapshots = await checkUnknownSnapshots(deps, workspaceId, findings);
     counts.ledgerRows = await checkJobs(deps, workspaceId, findings);
+    await checkUnknownSwitches(deps, workspaceId, findings);
     await checkUnknownDecisions(deps, workspaceId, findings);
     await checkAnchors(deps, workspaceId, findings);
   }

@@ -141,13 +141,22 @@ export function requireRunnable(deps: Deps, input: LaunchInput): LaunchTarget {
   );
 }
 
-/** Prepares a job. Throws `conflict` for withdrawn cases that are not accepted. */
+// A child belongs to the run that made it: the losses of an adaptive one come from a model that has
+// trained on those cases (METHOD.md section 8).
+function requireNoChild({ digest, header: { cause } }: SnapshotRow): void {
+  if (cause === 'rules') return;
+  const detail = `snapshot ${digest} is a child (cause ${cause}) that a running job made for itself; launch with the snapshot that its lineage begins with`;
+  throw new ProblemError('unprocessable', detail, { errors: [{ pointer: '/snapshot', detail }] });
+}
+
+/** Prepares a job. Throws `unprocessable` for a child snapshot, `conflict` for withdrawn cases that are not accepted. */
 export async function prepareJob(
   deps: Deps,
   actor: Actor,
   { target, input, source }: { target: LaunchTarget; input: LaunchInput; source: LaunchSource },
 ): Promise<PreparedJob> {
   const { snapshot, alias, batchId } = source;
+  requireNoChild(snapshot);
   const withdrawn = await requireNoWithdrawn(deps, snapshot, input.acceptWithdrawn);
   const job = jobRow(deps, actor, { input, source, resources: resourcesOf(target, input) });
   const dataset = snapshot.header.dataset;

@@ -56,7 +56,8 @@ test('a case that is not in the snapshot is refused with the reason', async () =
 
 test('says which bound holds a case, and when no term touches it', () => {
   const answer = { id: 'a', terms: [], score: 1, targetProbability: 0.1, drawProbability: 0.5 };
-  const text = explanationText({ ...answer, lossFactor: 0.2, boundedBy: 'cap' });
+  const text = explanationText({ ...answer, lossFactor: 0.2, boundedBy: 'cap', mix: 'A stage.' });
   expect(text).toContain('no term of the rules touches it');
   expect(text).toContain('5.000 times its target, held at the cap');
+  expect(text).toMatch(/\nA stage\.$/);
 });
