@@ -12,6 +12,7 @@ import { lineage } from './lineage.ts';
 import { push } from './push.ts';
 import { rules } from './rules.ts';
 import { scan } from './scan.ts';
+import { score } from './score.ts';
 import { scores } from './scores.ts';
 import { shares } from './shares.ts';
 import { snapshot } from './snapshot.ts';
@@ -26,6 +27,7 @@ export const commands: Record<string, AddCommand> = {
   scan,
   push,
   rules,
+  score,
   scores,
   'what-if': whatIf,
   snapshot,

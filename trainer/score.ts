@@ -1,0 +1,165 @@
+// A checkpoint over a fold's validation cases: predictions as images, and nnU-Net's summary, from
+// which difficulty is imported. A model never scores what it may have been trained on.
+
+import { existsSync } from 'node:fs';
+import { mkdir, readFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { type Checkpoint, decodeCheckpoint, type Model, writeAtomically } from './checkpoint.ts';
+import { loadCase } from './data.ts';
+import { countVoxels, likeliestClasses } from './evaluate.ts';
+import { predictVolume } from './inference.ts';
+import { createLearner, type Learner } from './learner.ts';
+import { readVolume, writeVolume } from './nifti.ts';
+import { type Folds, labelValues, type RawDataset, readRawDataset } from './nnunet-raw.ts';
+import { type BackendChoice, classNames } from './settings.ts';
+import { type ScoredCase, type Summary, summaryOf, summaryText } from './summary.ts';
+import { chooseBackend } from './tensorflow/backend.ts';
+
+export type ScoreRequest = {
+  checkpoint: string;
+  dataDir: string;
+  outDir: string;
+  /** A splits_final.json; by default the one in the data folder. */
+  splitFile: string | null;
+  /** By default the fold that the checkpoint was trained on. */
+  fold: number | null;
+  backend: BackendChoice;
+  mirror: boolean;
+  /** Scores also where the fold is another than the checkpoint's. */
+  anyway: boolean;
+};
+
+/** A request that cannot be carried out, with what to do about it. */
+export class ScoreRefusal extends Error {}
+
+/**
+ * Scores the fold's validation cases. Predictions are OUT/ID.nii.gz with their image's geometry,
+ * the summary is OUT/summary.json; cases that are there from a broken run are made again.
+ * Throws ScoreRefusal where checkpoint, data and fold do not belong together.
+ */
+export async function scoreFold(
+  request: ScoreRequest,
+  { say, tell }: { say: (line: string) => void; tell: (done: number, count: number) => void },
+): Promise<{ summary: Summary; fold: number; model: Model; file: string }> {
+  const checkpoint = await openCheckpoint(request.checkpoint);
+  const { model } = checkpoint;
+  const dataset = readRawDataset(request.dataDir);
+  requireSameTask(model, dataset);
+  const fold = foldOf(request, model);
+  const ids = await validationIds(request, dataset, fold);
+  const backend = await chooseBackend({ wanted: request.backend, log: say });
+  const learner = learnerOf(checkpoint, backend.name);
+  try {
+    await mkdir(request.outDir, { recursive: true });
+    const scored: ScoredCase[] = [];
+    for (const [place, id] of ids.entries()) {
+      scored.push(await scoreCase(id, { request, model, dataset, learner }));
+      tell(place + 1, ids.length);
+    }
+    const summary = summaryOf(scored, dataset.fileEnding);
+    const file = join(request.outDir, 'summary.json');
+    await writeAtomically(file, summaryText(summary));
+    return { summary, fold, model, file };
+  } finally {
+    learner.dispose();
+  }
+}
+
+async function openCheckpoint(path: string): Promise<Checkpoint> {
+  if (!existsSync(path)) throw new ScoreRefusal(`${path} is not there`);
+  try {
+    return decodeCheckpoint(await readFile(path));
+  } catch (cause) {
+    throw new ScoreRefusal(`${path}: ${(cause as Error).message}`, { cause });
+  }
+}
+
+function requireSameTask(model: Model, { dir, labels, channels }: RawDataset): void {
+  const [own, theirs] = [model.classes, classNames(labels)];
+  if (own.join() !== theirs.join()) {
+    throw new ScoreRefusal(
+      `the checkpoint tells ${own.join(', ')} apart, but ${dir} has the labels ${theirs.join(', ')}`,
+    );
+  }
+  const count = Object.keys(channels).length;
+  if (count !== model.channels.length) {
+    throw new ScoreRefusal(
+      `the checkpoint reads ${model.channels.length} channels, but ${dir} has ${count}`,
+    );
+  }
+}
+
+function foldOf({ fold, anyway }: ScoreRequest, { trainedOn }: Model): number {
+  const trained = trainedOn.fold;
+  const wanted = fold ?? trained;
+  if (wanted === 'all') {
+    throw new ScoreRefusal(
+      'the checkpoint was trained on all cases, so none is left to score; give --fold and --anyway to score what it has seen',
+    );
+  }
+  if (wanted !== trained && !anyway) {
+    throw new ScoreRefusal(
+      `the checkpoint was trained on fold ${trained}, so it has seen validation cases of fold ${wanted}: their Dice would not be out of fold. Score fold ${trained}, or give --anyway if they are not to become difficulties`,
+    );
+  }
+  return wanted;
+}
+
+async function validationIds(
+  { splitFile }: ScoreRequest,
+  { dir, splits, cases }: RawDataset,
+  fold: number,
+): Promise<string[]> {
+  const folds = splitFile === null ? splits : await readFolds(splitFile);
+  if (folds === null) {
+    throw new ScoreRefusal(
+      `${dir} has no splits_final.json; give the split of the training with --split`,
+    );
+  }
+  const one = folds[fold];
+  if (one === undefined) {
+    throw new ScoreRefusal(`there is no fold ${fold}: the split has ${folds.length}`);
+  }
+  const known = new Set(cases.map(({ id }) => id));
+  const missing = one.val.filter((id) => !known.has(id));
+  if (missing.length > 0) {
+    const some = missing.slice(0, 5).join(', ');
+    throw new ScoreRefusal(`fold ${fold} names ${missing.length} cases that ${dir} lacks: ${some}`);
+  }
+  return one.val.toSorted();
+}
+
+async function readFolds(path: string): Promise<Folds> {
+  try {
+    return JSON.parse(await readFile(path, 'utf8')) as Folds;
+  } catch (cause) {
+    throw new ScoreRefusal(`${path} cannot be read: ${(cause as Error).message}`, { cause });
+  }
+}
+
+function learnerOf(checkpoint: Checkpoint, backend: Learner['backend']): Learner {
+  const { model, progress } = checkpoint;
+  const size = { channelCount: model.channels.length, classCount: model.classes.length };
+  const learner = createLearner({ ...model, ...size, backend, seed: progress.seed });
+  learner.load(checkpoint);
+  return learner;
+}
+
+async function scoreCase(
+  id: string,
+  given: { request: ScoreRequest; model: Model; dataset: RawDataset; learner: Learner },
+): Promise<ScoredCase> {
+  const { request, model, dataset, learner } = given;
+  const one = dataset.cases.find((known) => known.id === id) as RawDataset['cases'][number];
+  const under = (path: string) => join(request.dataDir, path);
+  const images = one.images.map(under);
+  const values = labelValues(dataset.labels);
+  const loaded = await loadCase({ id, images, label: under(one.label), values });
+  const mirrors = request.mirror ? model.mirrorAxes : [];
+  const probabilities = await predictVolume(loaded, learner, mirrors);
+  const predicted = likeliestClasses(probabilities, model.classes.length);
+  const { shape, spacing, geometry } = await readVolume(images[0]);
+  const volume = { data: Float32Array.from(predicted), shape, spacing, geometry };
+  await writeVolume(join(request.outDir, `${id}.nii.gz`), volume, 'uint8');
+  return { id, counts: countVoxels(predicted, loaded.labels, model.classes.length) };
+}
