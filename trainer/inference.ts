@@ -1,4 +1,5 @@
-// A network's answer for a whole volume: windows side by side, blended, and seen in mirrors if asked.
+// A network's answer for a whole volume: windows side by side, blended, and seen in mirrors if
+// asked.
 
 import { type MirrorAxis, mirrorVoxels } from './augment/mirror.ts';
 import type { LoadedCase } from './data.ts';

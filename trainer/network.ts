@@ -16,7 +16,7 @@ export type Network = {
   parameterCount: number;
   /** [B,D,H,W,channels] -> [B,D,H,W,classes]; D, H, W are multiples of `divisors`. */
   logits: (image: tf.Tensor5D) => tf.Tensor5D;
-  /** The logits, and with deep supervision those of the coarser levels behind them, finest first. */
+  /** The logits; with deep supervision those of the coarser levels behind them, finest first. */
   outputs: (image: tf.Tensor5D) => tf.Tensor5D[];
   /** By what [depth, height, width] each of `outputs` is smaller than the image. */
   outputStrides: Size[];

@@ -11,7 +11,7 @@ import { predictVolume } from './inference.ts';
 import { createLearner, type Learner } from './learner.ts';
 import { readVolume, writeVolume } from './nifti.ts';
 import { type Folds, labelValues, type RawDataset, readRawDataset } from './nnunet-raw.ts';
-import { type BackendChoice, classNames } from './settings.ts';
+import { type BackendChoice, classNames, exitCodes, TrainerError } from './settings.ts';
 import { type ScoredCase, type Summary, summaryOf, summaryText } from './summary.ts';
 import { chooseBackend } from './tensorflow/backend.ts';
 
@@ -29,13 +29,10 @@ export type ScoreRequest = {
   anyway: boolean;
 };
 
-/** A request that cannot be carried out, with what to do about it. */
-export class ScoreRefusal extends Error {}
-
 /**
  * Scores the fold's validation cases. Predictions are OUT/ID.nii.gz with their image's geometry,
  * the summary is OUT/summary.json; cases that are there from a broken run are made again.
- * Throws ScoreRefusal where checkpoint, data and fold do not belong together.
+ * Throws TrainerError (configuration) where checkpoint, data and fold do not belong together.
  */
 export async function scoreFold(
   request: ScoreRequest,
@@ -65,25 +62,28 @@ export async function scoreFold(
   }
 }
 
+const refusal = (message: string, cause?: unknown) =>
+  new TrainerError(message, exitCodes.configuration, cause);
+
 async function openCheckpoint(path: string): Promise<Checkpoint> {
-  if (!existsSync(path)) throw new ScoreRefusal(`${path} is not there`);
+  if (!existsSync(path)) throw refusal(`${path} is not there`);
   try {
     return decodeCheckpoint(await readFile(path));
   } catch (cause) {
-    throw new ScoreRefusal(`${path}: ${(cause as Error).message}`, { cause });
+    throw refusal(`${path}: ${(cause as Error).message}`, cause);
   }
 }
 
 function requireSameTask(model: Model, { dir, labels, channels }: RawDataset): void {
   const [own, theirs] = [model.classes, classNames(labels)];
   if (own.join() !== theirs.join()) {
-    throw new ScoreRefusal(
+    throw refusal(
       `the checkpoint tells ${own.join(', ')} apart, but ${dir} has the labels ${theirs.join(', ')}`,
     );
   }
   const count = Object.keys(channels).length;
   if (count !== model.channels.length) {
-    throw new ScoreRefusal(
+    throw refusal(
       `the checkpoint reads ${model.channels.length} channels, but ${dir} has ${count}`,
     );
   }
@@ -93,12 +93,12 @@ function foldOf({ fold, anyway }: ScoreRequest, { trainedOn }: Model): number {
   const trained = trainedOn.fold;
   const wanted = fold ?? trained;
   if (wanted === 'all') {
-    throw new ScoreRefusal(
+    throw refusal(
       'the checkpoint was trained on all cases, so none is left to score; give --fold and --anyway to score what it has seen',
     );
   }
   if (wanted !== trained && !anyway) {
-    throw new ScoreRefusal(
+    throw refusal(
       `the checkpoint was trained on fold ${trained}, so it has seen validation cases of fold ${wanted}: their Dice would not be out of fold. Score fold ${trained}, or give --anyway if they are not to become difficulties`,
     );
   }
@@ -112,19 +112,17 @@ async function validationIds(
 ): Promise<string[]> {
   const folds = splitFile === null ? splits : await readFolds(splitFile);
   if (folds === null) {
-    throw new ScoreRefusal(
-      `${dir} has no splits_final.json; give the split of the training with --split`,
-    );
+    throw refusal(`${dir} has no splits_final.json; give the split of the training with --split`);
   }
   const one = folds[fold];
   if (one === undefined) {
-    throw new ScoreRefusal(`there is no fold ${fold}: the split has ${folds.length}`);
+    throw refusal(`there is no fold ${fold}: the split has ${folds.length}`);
   }
   const known = new Set(cases.map(({ id }) => id));
   const missing = one.val.filter((id) => !known.has(id));
   if (missing.length > 0) {
     const some = missing.slice(0, 5).join(', ');
-    throw new ScoreRefusal(`fold ${fold} names ${missing.length} cases that ${dir} lacks: ${some}`);
+    throw refusal(`fold ${fold} names ${missing.length} cases that ${dir} lacks: ${some}`);
   }
   return one.val.toSorted();
 }
@@ -133,7 +131,7 @@ async function readFolds(path: string): Promise<Folds> {
   try {
     return JSON.parse(await readFile(path, 'utf8')) as Folds;
   } catch (cause) {
-    throw new ScoreRefusal(`${path} cannot be read: ${(cause as Error).message}`, { cause });
+    throw refusal(`${path} cannot be read: ${(cause as Error).message}`, cause);
   }
 }
 

@@ -71,7 +71,7 @@ function add(sum: Float32Array, more: Float32Array): void {
   for (let k = 0; k < sum.length; k++) sum[k] += more[k];
 }
 
-/** From this many voxels on, each case of a batch is computed for itself: less memory, and faster. */
+/** From this many voxels on, each case of a batch is computed for itself: leaner, and faster. */
 const voxelsAlone = 2 ** 14;
 
 /** Whether cases of `voxels` voxels are computed one by one. */

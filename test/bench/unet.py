@@ -1,9 +1,9 @@
 """The same U-Net step in PyTorch on the CPU, for `npm run bench -- trainer`.
 
 The first line of standard input is {"features": [...], "batch": n, "patch": [d, h, w],
-"threads": n, "layout": "contiguous" | "channels_last"}; the answer says how many parameters that is. Each further
-line is a number of steps; the answer holds the milliseconds of each. Layers, loss, clipping and
-optimizer are those of trainer/network.ts.
+"threads": n, "layout": "contiguous" | "channels_last"}; the answer says how many parameters
+that is. Each further line is a number of steps; the answer holds the milliseconds of each.
+Layers, loss, clipping and optimizer are those of trainer/network.ts.
 """
 
 import json

@@ -3,8 +3,8 @@
 
 import { InvalidArgumentError } from 'commander';
 import { exitCodes, failure } from '../client.ts';
-import { ScoreRefusal, scoreFold } from '../score.ts';
-import type { BackendChoice } from '../settings.ts';
+import { scoreFold } from '../score.ts';
+import { type BackendChoice, TrainerError, exitCodes as trainerCodes } from '../settings.ts';
 import type { AddCommand } from './io.ts';
 import { progress } from './progress.ts';
 import { wholeOf } from './what-if.ts';
@@ -58,8 +58,9 @@ export const score: AddCommand = (program, io) => {
         if (done === count) bar.stop();
       };
       const answer = await scoreFold(request, { say: io.say, tell }).catch((cause) => {
-        if (cause instanceof ScoreRefusal) throw failure(cause.message, exitCodes.usage);
-        throw cause;
+        const refused = cause instanceof TrainerError;
+        if (!refused || cause.exitCode !== trainerCodes.configuration) throw cause;
+        throw failure(cause.message, exitCodes.usage);
       });
       const { summary, model, file } = answer;
       for (const [value, mean] of Object.entries(summary.mean)) {
