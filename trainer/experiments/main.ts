@@ -2,8 +2,15 @@
 // here is a test.
 
 import { hippocampus } from './hippocampus.ts';
+import { prevalenceExperiment } from './prevalence.ts';
+import { rareExperiment } from './rare.ts';
+import { runExperiment } from './trials.ts';
 
-const experiments = new Map([['hippocampus', hippocampus]]);
+const experiments = new Map([
+  ['hippocampus', hippocampus],
+  ['prevalence', (args: string[]) => runExperiment(prevalenceExperiment, args)],
+  ['rare', (args: string[]) => runExperiment(rareExperiment, args)],
+]);
 
 const [name, ...args] = process.argv.slice(2);
 const experiment = experiments.get(name);
