@@ -9,9 +9,9 @@ import type { Experiment } from './trials.ts';
 type Look = { rare: boolean; middle: number; hidden: string };
 
 /**
- * One large lesion per case. Of `total` cases a sixteenth is clearly rare (a ring) and another
- * sixteenth ambiguous (a shaded middle), of which one in five is rare; all others are clearly
- * common. `total` is a multiple of 80.
+ * One large lesion per case. Of `total` cases 8 % are clearly rare (a ring) and a sixteenth is
+ * ambiguous (a shaded middle), of which one in five is rare; all others are clearly common. `total`
+ * is a multiple of 400.
  */
 export function ambiguousCases(seed: number, total: number): PlaneCase[] {
   const looks = looksOf(total);
@@ -27,7 +27,7 @@ export function ambiguousCases(seed: number, total: number): PlaneCase[] {
 }
 
 function looksOf(total: number): Look[] {
-  const ring = spreadOver(total, total / 16);
+  const ring = spreadOver(total, (total * 8) / 100);
   const others = Array.from({ length: total }, (_, k) => k).filter((k) => !ring.has(k));
   const shaded = [...spreadOver(others.length, total / 16)].map((k) => others[k]);
   const rareShaded = new Set([...spreadOver(shaded.length, total / 80)].map((k) => shaded[k]));
