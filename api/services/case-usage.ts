@@ -10,6 +10,7 @@ import {
   listVersionsWith,
   type SnapshotWith,
 } from '../store/case-usage.ts';
+import { listStages } from '../store/children.ts';
 import { listVerifiedEpochs, type VerifiedEpochs } from '../store/draw-ledger.ts';
 import { findDrawUnits } from '../store/snapshots.ts';
 import { findWithdrawal } from '../store/withdrawals.ts';
@@ -73,54 +74,80 @@ function snapshotView({ drawUnits, createdAt, total: _, ...row }: SnapshotWith) 
   };
 }
 
-// Snapshot by snapshot, so that the units of one at a time are held; jobs in the order given.
+type Stages = { fromEpoch: number; snapshotId: string; digest: string }[];
+type Drawing = { job: JobWith; stages: Stages; epochs: VerifiedEpochs; drawn: CaseDraws };
+
+// Snapshot by snapshot, so that the units of one at a time are held; jobs in the order given. A
+// child holds the cases of its parent, so that a case has one place in all that a job draws by.
 async function drawsOfJobs(
   deps: Deps,
   jobs: JobWith[],
   work: { left: number },
 ): Promise<Map<string, CaseDraws>> {
-  const drawing = jobs.filter(({ place }) => place !== null);
-  const ids = drawing.map(({ id }) => id);
+  const ids = jobs.filter(({ place }) => place !== null).map(({ id }) => id);
   const epochs = await listVerifiedEpochs(deps.database.orm, ids);
-  const drawn = new Map<string, CaseDraws>();
-  for (const snapshotId of new Set(drawing.map((job) => job.snapshotId))) {
+  const switches = await listStages(deps.database.orm, ids);
+  const drawing = jobs
+    .filter(({ place }) => place !== null)
+    .map((job): Drawing => {
+      const own = epochs.get(job.id) ?? { verified: [], begun: 0 };
+      const later = switches.filter(({ jobId }) => jobId === job.id);
+      const { snapshotId, digest } = job;
+      const stages = [{ fromEpoch: 0, snapshotId, digest }, ...later];
+      return { job, stages, epochs: own, drawn: noDraws(job, own) };
+    });
+  const snapshotIds = drawing.flatMap(({ stages }) => stages.map((stage) => stage.snapshotId));
+  for (const snapshotId of new Set(snapshotIds)) {
+    const drawnBy = (epoch: number, { stages }: Drawing) =>
+      stageOf(stages, epoch).snapshotId === snapshotId;
+    const due = drawing.filter((one) => one.epochs.verified.some((epoch) => drawnBy(epoch, one)));
+    if (due.length === 0) continue;
     const drawUnits = await findDrawUnits(deps.database.orm, snapshotId);
-    for (const job of drawing.filter((one) => one.snapshotId === snapshotId)) {
-      drawn.set(job.id, drawsOfJob(deps, job, { drawUnits, epochs: epochs.get(job.id), work }));
+    for (const one of due) {
+      const verified = one.epochs.verified.filter((epoch) => drawnBy(epoch, one));
+      addDraws(deps, one, { verified, drawUnits, work });
     }
   }
-  return drawn;
+  return new Map(drawing.map(({ job, drawn }) => [job.id, drawn]));
 }
 
-function drawsOfJob(
-  deps: Deps,
-  job: JobWith,
-  {
-    drawUnits,
-    epochs = { verified: [], begun: 0 },
-    work,
-  }: { drawUnits: Float64Array; epochs?: VerifiedEpochs; work: { left: number } },
-): CaseDraws {
-  const { drawsPerEpoch, epochs: epochsTotal } = job.settings;
-  const place = job.place as number;
-  const bounds = drawBounds({ drawUnits: drawUnits[place], drawsPerEpoch });
-  let [count, epochsCounted] = [0, 0];
-  for (const epoch of epochs.verified) {
-    const found = drawsInEpoch(deps, { job, epoch, drawUnits, work });
-    if (found === null) continue;
-    count += found;
-    epochsCounted += 1;
-  }
-  const open = epochs.verified.length - epochsCounted;
+// The last one that begins at the epoch or before it.
+const stageOf = (stages: Stages, epoch: number) =>
+  stages.findLast(({ fromEpoch }) => fromEpoch <= epoch) ?? stages[0];
+
+function noDraws(job: JobWith, epochs: VerifiedEpochs): CaseDraws {
+  const epochsVerified = epochs.verified.length;
   return {
-    count,
-    epochsCounted,
-    atLeast: count + open * bounds.atLeast,
-    atMost: count + open * bounds.atMost,
-    epochsVerified: epochs.verified.length,
-    unverifiedEpochs: epochsBegun(job, epochs) - epochs.verified.length,
-    epochsTotal,
+    count: 0,
+    epochsCounted: 0,
+    atLeast: 0,
+    atMost: 0,
+    epochsVerified,
+    unverifiedEpochs: epochsBegun(job, epochs) - epochsVerified,
+    epochsTotal: job.settings.epochs,
   };
+}
+
+// Adds the epochs that one snapshot was drawn by: counted while there is work left, then bounded.
+function addDraws(
+  deps: Deps,
+  { job, stages, drawn }: Drawing,
+  {
+    verified,
+    drawUnits,
+    work,
+  }: { verified: number[]; drawUnits: Float64Array; work: { left: number } },
+): void {
+  const { drawsPerEpoch } = job.settings;
+  const bounds = drawBounds({ drawUnits: drawUnits[job.place as number], drawsPerEpoch });
+  for (const epoch of verified) {
+    const { digest } = stageOf(stages, epoch);
+    const found = drawsInEpoch(deps, { job: { ...job, digest }, epoch, drawUnits, work });
+    drawn.count += found ?? 0;
+    drawn.epochsCounted += found === null ? 0 : 1;
+    drawn.atLeast += found ?? bounds.atLeast;
+    drawn.atMost += found ?? bounds.atMost;
+  }
 }
 
 /** Null where nothing is kept of the epoch and the work of this answer is used up. */

@@ -48,8 +48,8 @@ export type JobOfSnapshot = {
 };
 
 /**
- * Jobs that were launched with a snapshot, and jobs of its parents whose ledger names its digest.
- * The oldest first.
+ * Jobs that were launched with a snapshot, those that have switched to it or will, and jobs of its
+ * parents whose ledger names its digest. The oldest first.
  */
 export async function listJobsOf(
   orm: Orm,
@@ -63,6 +63,8 @@ export async function listJobsOf(
   return await rows(
     orm,
     sql`select j.id, j.state, j.alias from jobs j
-      where j.snapshot_id = ${id} or (${byParents}) order by j.id`,
+      where j.snapshot_id = ${id} or (${byParents})
+        or j.id in (select job_id from job_snapshots where snapshot_id = ${id})
+      order by j.id`,
   );
 }
