@@ -89,18 +89,19 @@ function trainerOf(api: TestApp, token: string): Trainer {
 /** What a right trainer would report of an epoch's draws from `from`. */
 export async function ledgerRange(
   test: JobTest,
-  { epoch, from = 0, draws = jobSettings.drawsPerEpoch }: Partial<LedgerRange> & { epoch: number },
+  given: Partial<LedgerRange> & { epoch: number },
 ): Promise<LedgerRange> {
-  const path = `/v1/snapshots/${test.snapshot}/cases`;
+  const { epoch, from = 0, draws = jobSettings.drawsPerEpoch, snapshot = test.snapshot } = given;
+  const path = `/v1/snapshots/${snapshot}/cases`;
   const response = await test.send('GET', path, undefined, { accept: 'application/json' });
   const { cases } = (await response.json()) as { cases: { id: string; drawUnits: string }[] };
   const plan = drawPlan({
-    digest: test.snapshot,
+    digest: snapshot,
     drawUnits: cases.map(({ drawUnits }) => Number(drawUnits)),
     seed: jobSeed,
     epoch,
     drawsPerEpoch: jobSettings.drawsPerEpoch,
   });
   const ids = Array.from(plan.subarray(from, from + draws), (place) => cases[place].id);
-  return { epoch, snapshot: test.snapshot, from, draws, digest: ledgerDigest(ids) };
+  return { epoch, snapshot, from, draws, digest: ledgerDigest(ids) };
 }
