@@ -24,7 +24,11 @@ export async function checkChild(
   if (row === undefined || row.workspaceId !== workspaceId) return;
   const add = (detail: string) => findings.add({ kind: 'snapshot', subject, sequence, detail });
   try {
-    const { fold } = await recompute(deps, row);
+    const { fold, evidence } = await recompute(deps, row);
+    if (evidence !== row.header.evidenceDigest) {
+      add(`its evidence has the digest ${evidence}, and its header says otherwise`);
+      return;
+    }
     const found = snapshotDigest({ header: row.header, ...fold.resolved });
     if (found === row.digest) return;
     add(`its parent, its rules and what is kept of its origin give ${found}`);

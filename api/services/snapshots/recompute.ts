@@ -19,6 +19,8 @@ export type Recomputed = {
   rules: RuleDocument;
   /** How a child came from the terms to its draws; null for a snapshot that is none. */
   mix: string | null;
+  /** Digest of the evidence that it was made with now; null for one that is not adaptive. */
+  evidence: string | null;
 };
 
 /** The fold of a stored snapshot. Throws `internal` where what it was made from is not stored. */
@@ -27,7 +29,8 @@ export async function recompute(deps: Deps, row: SnapshotRow): Promise<Recompute
   const { rules } = sources.ruleSet;
   const { header, parentId } = row;
   if (header.cause === 'rules') {
-    return { fold: await resolveFold(deps, foldOf(row, sources)), rules, mix: null };
+    const fold = await resolveFold(deps, foldOf(row, sources));
+    return { fold, rules, mix: null, evidence: null };
   }
   const orm = deps.database.orm;
   const parent = parentId === null ? undefined : await findSnapshotById(orm, parentId);
@@ -54,7 +57,7 @@ export async function resolveChild(
   if (cause === 'ramp' && origin.share !== null) {
     const { share } = origin;
     const fold = await rampFold(deps, { parent, share, sources });
-    return { fold, rules, mix: rampMix(share) };
+    return { fold, rules, mix: rampMix(share), evidence: null };
   }
   if (cause === 'adaptive' && origin.evidence !== null && rules.adaptive !== null) {
     return { rules, ...(await adaptiveFold(deps, { parent, origin, sources })) };
@@ -62,7 +65,8 @@ export async function resolveChild(
   const source = await findSnapshotById(deps.database.orm, origin.sourceId ?? '');
   if (cause === 'revert' && source !== undefined) {
     const before = await recompute(deps, source);
-    return { ...before, fold: revertFold(before), mix: revertMix(source, before) };
+    const fold = revertFold(before);
+    return { fold, rules, mix: revertMix(source, before), evidence: null };
   }
   throw new ProblemError('internal', `A child of ${parent.digest} lost what it was made from.`);
 }
@@ -98,7 +102,7 @@ type Redraw = (units: { targetUnits: Float64Array; drawUnits: Float64Array }) =>
 async function adaptiveFold(
   deps: Deps,
   { parent, origin, sources }: { parent: SnapshotRow; origin: Origin; sources: Sources },
-): Promise<{ fold: ResolvedFold; mix: string }> {
+): Promise<Pick<Recomputed, 'fold' | 'mix' | 'evidence'>> {
   const { adaptive, correction } = sources.ruleSet.rules;
   const { attribute, minEvidence, maxShift } = adaptive as NonNullable<RuleDocument['adaptive']>;
   const { drawUnits: parentUnits, ids } = await drawTable(deps, parent.id);
@@ -119,6 +123,7 @@ async function adaptiveFold(
       : `Its draws go ${(100 * share).toPrecision(3)} % of the way from those of its parent ${parent.digest} to what the terms give, where the total variation reaches ${maxShift}`;
   return {
     fold,
+    evidence: evidenceDigest(ids, evidence),
     mix: `"${attribute}" is what the run itself reported of each case. ${reached}.`,
   };
 }
