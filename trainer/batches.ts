@@ -11,45 +11,42 @@ import {
   type LoadSettings,
   loadCase,
 } from './data.ts';
-import type { Size } from './nifti.ts';
-import { TrainerError } from './settings.ts';
+import { requireNifti } from './nifti.ts';
+import { exitCodes, TrainerError } from './settings.ts';
 
-export type Cases = {
+/** What the service lists, and where its files lie. */
+export type CaseList = {
   /** Validation side, in the order of the service. */
   validation: TrainerCase[];
+  /** Files of the training side, in the order of the service. */
+  trainingFiles: () => CaseFiles[];
   channelCount: number;
-  loading: LoadSettings;
   scoreDecile: (id: string) => number | null;
   filesOf: (id: string) => CaseFiles;
-  load: (id: string) => Promise<LoadedCase>;
   /** Refuses a snapshot with a case that the job has no files for. */
   mustHave: (ids: string[]) => void;
   /** Compares every file with its SHA-256; `tell` hears of each and may stop the run. */
   checkFiles: (tell: (done: number, count: number) => Promise<void>) => Promise<void>;
-  /** Shapes of at most that many training cases. */
-  trainingShapes: (most: number) => Promise<Size[]>;
 };
 
-/** The cases of `lines`, whose files lie under `dataPath`; `cacheBytes` of them stay loaded. */
-export function openCases(given: {
-  lines: TrainerCase[];
-  dataPath: string;
-  channelCount: number;
-  classCount: number;
-  cacheBytes: number;
-}): Cases {
-  const { lines, dataPath, channelCount, classCount, cacheBytes } = given;
-  const loading = { values: new Set(Array.from({ length: classCount }, (_, value) => value)) };
+/** The listed cases, loaded when needed and as the plan says. */
+export type Cases = CaseList & {
+  loading: LoadSettings;
+  load: (id: string) => Promise<LoadedCase>;
+};
+
+type Listed = { lines: TrainerCase[]; dataPath: string; channelCount: number };
+
+/** The cases of `lines`, whose files lie under `dataPath`; nothing is read yet. */
+export function listCases({ lines, dataPath, channelCount }: Listed): CaseList {
   const byId = new Map(lines.map((line) => [line.id, line]));
   const filesOf = (id: string) => pathsOf(byId.get(id)!, { dataPath, channelCount });
-  const load = caseCache((id) => loadCase({ ...filesOf(id), ...loading }), cacheBytes);
   return {
     validation: lines.filter(({ side }) => side === 'val'),
+    trainingFiles: () => lines.filter(({ side }) => side === 'train').map(({ id }) => filesOf(id)),
     channelCount,
-    loading,
     scoreDecile: (id) => byId.get(id)?.scoreDecile ?? null,
     filesOf,
-    load,
     mustHave: (ids) => {
       const missing = ids.filter((id) => byId.get(id)?.side !== 'train');
       if (missing.length === 0) return;
@@ -59,13 +56,26 @@ export function openCases(given: {
       );
     },
     checkFiles: (tell) => checkFiles(lines, { dataPath, channelCount }, tell),
-    trainingShapes: async (most) => {
-      const training = lines.filter(({ side }) => side === 'train').slice(0, most);
-      const shapes: Size[] = [];
-      for (const { id } of training) shapes.push((await load(id)).shape);
-      return shapes;
-    },
   };
+}
+
+/**
+ * The cases of `lines`, loaded on the grid and with the scales of `plan`, or each on its own grid
+ * with z-scores; `cacheBytes` of them stay loaded.
+ */
+export function openCases(
+  given: Listed & {
+    classCount: number;
+    cacheBytes: number;
+    plan?: Pick<LoadSettings, 'spacing' | 'normalization'>;
+  },
+): Cases {
+  const { classCount, cacheBytes, plan } = given;
+  const list = listCases(given);
+  const values = new Set(Array.from({ length: classCount }, (_, value) => value));
+  const loading = { values, spacing: plan?.spacing, normalization: plan?.normalization };
+  const load = caseCache((id) => loadCase({ ...list.filesOf(id), ...loading }), cacheBytes);
+  return { ...list, loading, load };
 }
 
 type Where = { dataPath: string; channelCount: number };
@@ -100,7 +110,10 @@ async function checkFiles(
       throw new TrainerError(`case ${id}: the path ${path} leads out of CW_DATA`);
     }
   }
-  for (const line of lines) pathsOf(line, where);
+  for (const line of lines) {
+    const { images, label } = pathsOf(line, where);
+    for (const path of [...images, label]) refuseOtherFormats(line.id, path);
+  }
   for (const [place, { path, sha256, id }] of files.entries()) {
     const whole = join(where.dataPath, path);
     if (!existsSync(whole)) throw new TrainerError(`case ${id}: ${path} is not in CW_DATA`);
@@ -112,5 +125,13 @@ async function checkFiles(
       );
     }
     await tell(place + 1, files.length);
+  }
+}
+
+function refuseOtherFormats(id: string, path: string): void {
+  try {
+    requireNifti(path);
+  } catch (error) {
+    throw new TrainerError(`case ${id}: ${(error as Error).message}`, exitCodes.configuration);
   }
 }

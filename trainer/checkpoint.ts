@@ -5,6 +5,7 @@ import { createHash } from 'node:crypto';
 import { existsSync } from 'node:fs';
 import { mkdir, open, readFile, rename } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
+import type { Normalization } from '../api/contract/plans.ts';
 import type { Artifact, LedgerRange } from '../api/contract/trainer.ts';
 import type { MirrorAxis } from './augment/mirror.ts';
 import type { Size } from './nifti.ts';
@@ -35,10 +36,12 @@ export type Model = {
   channels: string[];
   /** Name of each class by its value, background first. */
   classes: string[];
+  spacing: Size;
+  normalization: Normalization[];
   patch: Size;
   features: number[];
-  kernels?: Size[];
-  strides?: Size[];
+  kernels: Size[];
+  strides: Size[];
   deepSupervision: boolean;
   optimizer: OptimizerOptions;
   mirrorAxes: MirrorAxis[];
@@ -147,7 +150,7 @@ export function fingerprintOf(settings: Record<string, unknown>): string {
   const names = [
     ...['features', 'kernels', 'strides', 'deepSupervision', 'patch', 'channelCount', 'classCount'],
     ...['epochs', 'drawsPerEpoch', 'batchSize', 'learningRate', 'optimizer', 'seed'],
-    ...['augmentation', 'mirrorAxes', 'foregroundShare'],
+    ...['augmentation', 'mirrorAxes', 'foregroundShare', 'spacing', 'normalization'],
   ];
   const text = JSON.stringify(names.map((name) => settings[name] ?? null));
   return createHash('sha256').update(text).digest('hex');

@@ -1,14 +1,23 @@
-// A case as the trainer needs it: z-scored channels, labels, and where each class lies.
+// A case as the trainer needs it: channels on a common scale, labels, and where each class lies; on
+// the plan's grid where that is another than its own.
 
 import { createHash } from 'node:crypto';
 import { createReadStream } from 'node:fs';
 import { basename } from 'node:path';
 import { pipeline } from 'node:stream/promises';
+import type { Normalization } from '../api/contract/plans.ts';
 import { readVolume, type Size, type Volume } from './nifti.ts';
+import { writeNormalized } from './planning/normalization.ts';
+import {
+  ordersBetween,
+  resampleArray,
+  resampledShape,
+  resampleLabels,
+} from './resampling/resample.ts';
 
 export type LoadedCase = {
   id: string;
-  /** [Z,Y,X,C], each channel with mean 0 and deviation 1 over the case. */
+  /** [Z,Y,X,C], normalized, on the plan's grid. */
   image: Float32Array;
   channels: number;
   /** [Z,Y,X] */
@@ -17,6 +26,8 @@ export type LoadedCase = {
   spacing: Size;
   /** Class value to its voxels per slice z; foreground classes that are present only. */
   foreground: Map<number, Uint32Array>;
+  /** The labels on the case's own grid, or null where that is the plan's. */
+  own: { labels: Uint8Array; shape: Size; spacing: Size } | null;
 };
 
 /** Where a case lies on this machine. */
@@ -31,28 +42,48 @@ export type CaseFiles = {
 export type LoadSettings = {
   /** Values that the label image may hold. */
   values: ReadonlySet<number>;
+  /** Spacing to resample to; left out, every case keeps its own. */
+  spacing?: Size;
+  /** One entry per channel; left out, all get z-scores. */
+  normalization?: Normalization[];
 };
 
 /** Reads a case. Throws an Error that names the file and what is wrong with it. */
 export async function loadCase(given: CaseFiles & LoadSettings): Promise<LoadedCase> {
   const { id, images, label, values } = given;
   const [truth, ...volumes] = await Promise.all([label, ...images].map(readVolume));
-  for (const [k, { shape }] of volumes.entries())
-    requireSameShape(images[k], shape, label, truth.shape);
-  const image = new Float32Array(truth.data.length * volumes.length);
-  for (const [k, volume] of volumes.entries()) {
-    writeZScored(image, volume, { channel: k, channels: volumes.length, path: images[k] });
+  const channels = volumes.length;
+  const image = new Float32Array(truth.data.length * channels);
+  for (const [channel, { data, shape }] of volumes.entries()) {
+    const path = images[channel];
+    requireSameShape(path, shape, label, truth.shape);
+    const normalization = given.normalization?.[channel] ?? { kind: 'zScore' };
+    writeNormalized(image, data, { channel, channels, path, normalization });
   }
-  const labels = labelArray(truth, label, values);
   const { shape, spacing } = truth;
+  const labels = labelArray(truth, label, values);
+  return onGrid({ id, image, channels, labels, shape, spacing }, given.spacing ?? spacing);
+}
+
+type PlainCase = Omit<LoadedCase, 'foreground' | 'own'>;
+
+/** The case at the target spacing; the very arrays where its number of voxels stays the same. */
+function onGrid(plain: PlainCase, target: Size): LoadedCase {
+  const { image, channels, labels, shape, spacing } = plain;
+  const newShape = resampledShape(shape, spacing, target);
+  if (newShape.every((length, axis) => length === shape[axis])) {
+    return { ...plain, foreground: foregroundOf(labels, shape), own: null };
+  }
+  const orders = ordersBetween(spacing, target, 3);
+  const resampled = resampleLabels(labels, shape, newShape, orders);
   return {
-    id,
-    image,
-    channels: volumes.length,
-    labels,
-    shape,
-    spacing,
-    foreground: foregroundOf(labels, shape),
+    ...plain,
+    image: resampleArray(image, { shape, channels }, newShape, orders),
+    labels: resampled,
+    shape: newShape,
+    spacing: target,
+    foreground: foregroundOf(resampled, newShape),
+    own: { labels, shape, spacing },
   };
 }
 
@@ -84,25 +115,6 @@ export function labelArray(
   return labels;
 }
 
-function writeZScored(
-  image: Float32Array,
-  { data }: Volume,
-  { channel, channels, path }: { channel: number; channels: number; path: string },
-): void {
-  let sum = 0;
-  let squares = 0;
-  for (const value of data) {
-    sum += value;
-    squares += value * value;
-  }
-  const mean = sum / data.length;
-  if (!Number.isFinite(mean))
-    throw new Error(`${path}: the image holds voxels that are not finite`);
-  const deviation = Math.sqrt(Math.max(squares / data.length - mean * mean, 0)) || 1;
-  for (let k = 0; k < data.length; k++)
-    image[k * channels + channel] = (data[k] - mean) / deviation;
-}
-
 function foregroundOf(labels: Uint8Array, [depth, height, width]: Size): Map<number, Uint32Array> {
   const counts = new Uint32Array(256 * depth);
   for (let z = 0, k = 0; z < depth; z++)
@@ -125,7 +137,8 @@ export async function fileSha256(path: string): Promise<string> {
 /** Keeps loaded cases up to a number of bytes; the one used longest ago goes first. */
 export function caseCache(load: (id: string) => Promise<LoadedCase>, maxBytes: number) {
   const kept = new Map<string, LoadedCase>();
-  const bytesOf = ({ image, labels }: LoadedCase) => image.byteLength + labels.byteLength;
+  const bytesOf = ({ image, labels, own }: LoadedCase) =>
+    image.byteLength + labels.byteLength + (own?.labels.byteLength ?? 0);
   let bytes = 0;
   return async (id: string): Promise<LoadedCase> => {
     const known = kept.get(id);

@@ -4,7 +4,7 @@
 import type { Metric, TrainerCase } from '../api/contract/trainer.ts';
 import type { MirrorAxis } from './augment/mirror.ts';
 import type { LoadedCase } from './data.ts';
-import { type Predictor, predictVolume } from './inference.ts';
+import { type Predictor, predictCase } from './inference.ts';
 import { groupKeys } from './settings.ts';
 
 export type Counts = { predicted: number; truth: number; both: number };
@@ -86,14 +86,14 @@ export async function evaluateCase(
   mirrorAxes: MirrorAxis[] = [],
 ): Promise<CaseResult> {
   const { classCount } = learner;
-  const probabilities = await predictVolume(loaded, learner, mirrorAxes);
+  const { probabilities, labels } = await predictCase(loaded, learner, mirrorAxes);
   const predicted = likeliestClasses(probabilities, classCount);
   return {
     id: line.id,
     groups: groupKeys(line),
     scoreDecile: line.scoreDecile,
-    loss: volumeLoss(probabilities, loaded.labels, classCount),
-    counts: countVoxels(predicted, loaded.labels, classCount),
+    loss: volumeLoss(probabilities, labels, classCount),
+    counts: countVoxels(predicted, labels, classCount),
   };
 }
 

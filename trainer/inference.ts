@@ -6,6 +6,7 @@ import type { LoadedCase } from './data.ts';
 import type { Learner } from './learner.ts';
 import type { Size } from './nifti.ts';
 import { copyPatch, slidingWindows } from './patches.ts';
+import { ordersBetween, resampleArray } from './resampling/resample.ts';
 
 /** What prediction needs of a learner. */
 export type Predictor = Pick<Learner, 'patch' | 'divisors' | 'classCount' | 'probabilities'>;
@@ -41,6 +42,24 @@ export async function predictVolume(
   }
   for (let at = 0; at < sum.length; at += 1) sum[at]! /= total[Math.floor(at / classCount)]!;
   return sum;
+}
+
+/**
+ * Probabilities [voxel, class] of a case on its own grid, and the labels to compare them with;
+ * where the plan's grid is another, the network's answer is interpolated linearly.
+ */
+export async function predictCase(
+  loaded: LoadedCase,
+  learner: Predictor,
+  mirrorAxes: MirrorAxis[] = [],
+): Promise<{ probabilities: Float32Array; labels: Uint8Array; shape: Size }> {
+  const { own, labels, shape, spacing } = loaded;
+  const probabilities = await predictVolume(loaded, learner, mirrorAxes);
+  if (own === null) return { probabilities, labels, shape };
+  const orders = ordersBetween(spacing, own.spacing, 1);
+  const grid = { shape, channels: learner.classCount };
+  const onOwn = resampleArray(probabilities, grid, own.shape, orders);
+  return { probabilities: onOwn, labels: own.labels, shape: own.shape };
 }
 
 // The mean over the window as it is and every mirror image of it, each turned back.

@@ -1,9 +1,10 @@
 // NIfTI in and out. Volumes are [z, y, x] in C order, which is the file's own order because x runs
 // fastest there; spacings are millimetres in the same order.
 
-import { readFile, writeFile } from 'node:fs/promises';
+import { open, readFile, writeFile } from 'node:fs/promises';
+import { extname } from 'node:path';
 import { promisify } from 'node:util';
-import { gunzip, gzip } from 'node:zlib';
+import { constants, gunzip, gzip } from 'node:zlib';
 import * as nifti from 'nifti-reader-js';
 import { type Geometry, plainGeometry, readGeometry, writeGeometry } from './nifti-geometry.ts';
 
@@ -53,20 +54,49 @@ async function fileBytes(path: string): Promise<Uint8Array> {
   }
 }
 
+/** Endings of the files that are read. */
+export const niftiEndings = ['.nii.gz', '.nii'];
+
+/** Throws for a file of another format, saying what to do. */
+export function requireNifti(path: string): void {
+  if (niftiEndings.some((ending) => path.toLowerCase().endsWith(ending))) return;
+  const kind = extname(path) === '' ? 'a file without an ending' : `a file ending ${extname(path)}`;
+  throw new Error(`${path}: ${kind} is not read; convert it to .nii.gz`);
+}
+
 /** Reads a 3D volume. Throws an Error that names the file and what is wrong with it. */
 export async function readVolume(path: string): Promise<Volume> {
+  requireNifti(path);
   return parseVolume(await fileBytes(path), path);
 }
 
-/** A volume from the (unzipped) bytes of a NIfTI file; `path` is for messages. */
-export function parseVolume(bytes: Uint8Array, path: string): Volume {
-  const buffer = bytes.buffer.slice(
-    bytes.byteOffset,
-    bytes.byteOffset + bytes.byteLength,
-  ) as ArrayBuffer;
+/** Reads shape and spacing from the beginning of a file, not its voxels; throws as `readVolume`. */
+export async function readGrid(path: string): Promise<Pick<Volume, 'shape' | 'spacing'>> {
+  requireNifti(path);
+  const file = await open(path);
+  try {
+    const { buffer, bytesRead } = await file.read(Buffer.alloc(headerBytes), 0, headerBytes, 0);
+    const start = buffer.subarray(0, bytesRead);
+    const zipped = start[0] === 0x1f && start[1] === 0x8b;
+    // What was read is a piece of the data: it may end anywhere.
+    const bytes = zipped ? await unzip(start, { finishFlush: constants.Z_SYNC_FLUSH }) : start;
+    const { shape, spacing } = gridOf(bufferOf(bytes), path);
+    return { shape, spacing };
+  } finally {
+    await file.close();
+  }
+}
+
+/** Enough for the header, zipped or not. */
+const headerBytes = 2 ** 14;
+
+const bufferOf = ({ buffer, byteOffset, byteLength }: Uint8Array): ArrayBuffer =>
+  buffer.slice(byteOffset, byteOffset + byteLength) as ArrayBuffer;
+
+function gridOf(buffer: ArrayBuffer, path: string) {
   if (!nifti.isNIFTI(buffer)) throw new Error(`${path}: this is not a NIfTI file`);
   const header = nifti.readHeader(buffer);
-  const { dims, pixDims, datatypeCode, littleEndian } = header;
+  const { dims, pixDims } = header;
   const extra = dims.slice(4, dims[0] + 1).filter((length) => length > 1);
   if (extra.length > 0) {
     throw new Error(
@@ -74,6 +104,15 @@ export function parseVolume(bytes: Uint8Array, path: string): Volume {
     );
   }
   const shape = [dims[3], dims[2], dims[1]].map((length) => Math.max(1, length)) as Size;
+  const spacing = [pixDims[3], pixDims[2], pixDims[1]].map((mm) => Math.abs(mm) || 1) as Size;
+  return { header, shape, spacing };
+}
+
+/** A volume from the (unzipped) bytes of a NIfTI file; `path` is for messages. */
+export function parseVolume(bytes: Uint8Array, path: string): Volume {
+  const buffer = bufferOf(bytes);
+  const { header, shape, spacing } = gridOf(buffer, path);
+  const { datatypeCode, littleEndian } = header;
   const reader = readers[datatypeCode];
   if (reader === undefined) throw new Error(`${path}: data of type ${datatypeCode} is not read`);
   const count = shape[0] * shape[1] * shape[2];
@@ -87,7 +126,6 @@ export function parseVolume(bytes: Uint8Array, path: string): Volume {
   const data = new Float32Array(count);
   for (let k = 0; k < count; k++)
     data[k] = reader.read(view, k * reader.bytes, littleEndian) * slope + shift;
-  const spacing = [pixDims[3], pixDims[2], pixDims[1]].map((mm) => Math.abs(mm) || 1) as Size;
   const geometry = readGeometry(new DataView(buffer), littleEndian);
   return { data, shape, spacing, geometry };
 }

@@ -4,6 +4,7 @@
 import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { philoxWords } from '../api/weights/philox.ts';
+import { niftiEndings } from './nifti.ts';
 
 export type RawCase = {
   id: string;
@@ -24,8 +25,6 @@ export type RawDataset = {
   /** What splits_final.json says, or null where there is none. */
   splits: Folds | null;
 };
-
-const endings = ['.nii.gz', '.nii'];
 
 function readJson(path: string): unknown {
   try {
@@ -51,7 +50,7 @@ export function readRawDataset(dir: string): RawDataset {
   if (labels === undefined || labels.background !== 0) {
     throw new Error(`${path}: labels must map names to numbers, with background 0`);
   }
-  if (!endings.includes(fileEnding)) {
+  if (!niftiEndings.includes(fileEnding)) {
     throw new Error(`${path}: files ending ${fileEnding} are not read; convert them to .nii.gz`);
   }
   const base = dir.replace(/\/+$/, '').split('/').pop() ?? 'dataset';
@@ -74,7 +73,11 @@ function listCases(
     .filter((file) => file.endsWith(fileEnding) && !file.startsWith('.'))
     .map((file) => file.slice(0, -fileEnding.length))
     .sort();
-  if (ids.length === 0) throw new Error(`${folder} holds no file ending ${fileEnding}`);
+  if (ids.length === 0) {
+    const other = readdirSync(folder).find((file) => !file.startsWith('.'));
+    const instead = other === undefined ? '' : ` but ${other}; convert its images to .nii.gz`;
+    throw new Error(`${folder} holds no file ending ${fileEnding}${instead}`);
+  }
   return ids.map((id) => ({
     id,
     images: Array.from(

@@ -2,17 +2,18 @@
 // snapshot or its data is refused here, and a checkpoint is taken up.
 
 import { availableParallelism } from 'node:os';
+import type { TrainingPlan } from '../api/contract/plans.ts';
 import type { TrainerJob } from '../api/contract/trainer.ts';
 import { resolveMirrorAxes } from './augment/augment.ts';
-import { type Cases, openCases } from './batches.ts';
+import { type CaseList, listCases, openCases } from './batches.ts';
 import { findResumePoint, fingerprintOf, type Model, type Progress } from './checkpoint.ts';
 import { openLearner } from './learner.ts';
-import type { Size } from './nifti.ts';
+import { planLines } from './planning/plan.ts';
+import { planFromFiles, readPlan, writePlan } from './planning/record.ts';
 import { cacheShares, openBatches } from './prefetch/prefetch.ts';
 import { breathe, type Run } from './run.ts';
 import {
   classNames,
-  defaultPatch,
   exitCodes,
   type ResolvedSettings,
   resolveSettings,
@@ -48,55 +49,69 @@ export async function prepare(
   const channelCount = Object.keys(job.channels).length;
   const classCount = classes.length;
   const { dataPath } = environment;
-  const { cacheBytes, workerCacheBytes } = cacheShares(settings.prefetch);
-  const cases = openCases({ lines, dataPath, channelCount, classCount, cacheBytes });
-  cases.mustHave(snapshot.ids);
-  await cases.checkFiles((done, count) => {
+  const listed = { lines, dataPath, channelCount };
+  const list = listCases(listed);
+  list.mustHave(snapshot.ids);
+  await list.checkFiles((done, count) => {
     if (done % 100 === 0 || done === count) say(`${done} of ${count} files have their SHA-256`);
     return breathe(given);
   });
-  const patch = await patchOf(settings, cases);
-  const size = { patch, channelCount, classCount };
-  const cores = threads ?? availableParallelism();
-  const learner = await openLearner({ ...settings, ...size, seed: job.seed, backend: name, cores });
-  say(`${learner.parameterCount} parameters, patch ${patch.join(' x ')}`);
+  const plan = await planOf({ ...given, say, settings, list });
+  const { cacheBytes, workerCacheBytes } = cacheShares(settings.prefetch);
+  const cases = openCases({ ...listed, classCount, cacheBytes, plan });
   const mirrorAxes = resolveMirrorAxes(settings.mirrorAxes, { labels: classes, say });
-  const patches = { ...settings, patch, mirrorAxes };
-  const fingerprint = fingerprintOf({ ...patches, ...size, seed: job.seed });
-  const progress = startOfRun(job, fingerprint);
-  const model = modelOf(job, { ...patches, classes });
-  const ahead = { seed: job.seed, cacheBytes: workerCacheBytes };
-  const batches = openBatches({ ...settings, ...ahead, cases, settings: patches });
+  const planned = { ...settings, ...plan, mirrorAxes };
+  const { seed } = job;
+  const size = { channelCount, classCount, seed };
+  const cores = threads ?? availableParallelism();
+  const learner = await openLearner({ ...planned, ...size, backend: name, cores });
+  say(`${learner.parameterCount} parameters`);
+  const progress = startOfRun(job, fingerprintOf({ ...planned, ...size }));
+  const model = modelOf(job, { ...planned, classes });
+  const ahead = { seed, cacheBytes: workerCacheBytes };
+  const batches = openBatches({ ...settings, ...ahead, cases, settings: planned });
   const inferenceMirrors = settings.mirrorInference ? mirrorAxes : [];
   const fresh = { inferenceMirrors, evaluation: null, open: null, skippedInARow: 0 };
   const parts = { settings, classes, cases, batches, learner, snapshot, progress, model };
-  const planned = job.snapshots;
-  return { ...given, say, planned, ...parts, ...fresh };
+  return { ...given, say, planned: job.snapshots, ...parts, ...fresh };
+}
+
+/** The plan that an earlier attempt stored, or a new one from the training cases; said and sent. */
+async function planOf(
+  given: Pick<Run, 'around' | 'reporter' | 'job' | 'say' | 'settings'> & { list: CaseList },
+): Promise<TrainingPlan> {
+  const { around, reporter, job, say, settings, list } = given;
+  const { outPath } = around.environment;
+  const { labels } = job;
+  const channels = Object.values(job.channels);
+  const stored = readPlan(outPath, job.id, say);
+  const size = { channels, labels, classes: classNames(labels).length };
+  const training = list.trainingFiles();
+  const tell = () => breathe(given);
+  const plan = stored ?? (await planFromFiles({ training, settings, ...size, tell }));
+  if (stored === null) await writePlan(outPath, job.id, plan);
+  else say('plan: as an earlier attempt stored it in plan.json');
+  for (const line of planLines(plan, channels)) say(line);
+  reporter.add({ plan });
+  return plan;
 }
 
 function modelOf(
   { channels, snapshot }: TrainerJob,
-  made: ResolvedSettings & Pick<Model, 'classes' | 'patch' | 'mirrorAxes'>,
+  made: Pick<ResolvedSettings, 'optimizer' | 'deepSupervision'> &
+    Pick<Model, 'classes' | 'mirrorAxes'> &
+    TrainingPlan,
 ): Model {
-  const { classes, patch, features, kernels, strides, deepSupervision } = made;
-  const { optimizer, mirrorAxes } = made;
+  const { classes, patch, features, kernels, strides, spacing, normalization } = made;
+  const { optimizer, deepSupervision, mirrorAxes } = made;
   const { dataset, datasetVersionDigest, split, fold } = snapshot.header;
   return {
     channels: Object.values(channels),
     classes,
-    patch,
-    features,
-    kernels,
-    strides,
-    deepSupervision,
-    optimizer,
-    mirrorAxes,
+    ...{ spacing, normalization, patch, features, kernels, strides },
+    ...{ deepSupervision, optimizer, mirrorAxes },
     trainedOn: { dataset, datasetVersionDigest, split, fold },
   };
-}
-
-async function patchOf({ patch, features }: ResolvedSettings, cases: Cases): Promise<Size> {
-  return patch ?? defaultPatch(await cases.trainingShapes(50), features.length);
 }
 
 /** Continues from this job's checkpoint, if one is there. */

@@ -3,6 +3,7 @@
 
 import { existsSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
+import type { TrainingPlan } from '../api/contract/plans.ts';
 import {
   type CaseLoss,
   type FinishInput,
@@ -159,6 +160,7 @@ type Content = {
   ledger: LedgerRange[];
   progress?: { step: number; steps: number };
   environment?: TrainerEnvironment;
+  plan?: TrainingPlan;
 };
 
 export type Reporter = {
@@ -219,12 +221,12 @@ export function createReporter(options: ReporterOptions): Reporter {
   const endHeartbeat = clock.every(options.heartbeatMs ?? 30_000, flushIfIdle);
 
   return {
-    add: ({ metrics = [], caseLosses = [], ledger = [], progress, environment }) => {
+    add: ({ metrics = [], caseLosses = [], ledger = [], ...latest }) => {
       for (const metric of metrics) if (Number.isFinite(metric.value)) waiting.metrics.push(metric);
       const finite = caseLosses.filter(({ loss }) => Number.isFinite(loss));
       waiting.caseLosses = waiting.caseLosses.concat(finite);
       waiting.ledger.push(...ledger);
-      Object.assign(waiting, progress && { progress }, environment && { environment });
+      Object.assign(waiting, latest);
       if (clock.now() - lastSentAt >= sendEveryMs) flushIfIdle();
     },
     log: (line) => {
@@ -261,13 +263,13 @@ function oneAtATime(send: () => Promise<ReportAnswer>) {
   return { flush, flushIfIdle, failure: () => failed };
 }
 
-/** Bodies within the limits of a report; ledger, progress and environment travel in the last. */
+/** Bodies within the limits of a report; all but metrics and losses travels in the last. */
 export function splitContent(content: Content, log: string): Omit<ReportInput, 'sequence'>[] {
   const bodies: Omit<ReportInput, 'sequence'>[] = [];
-  const metrics = [...content.metrics];
-  const caseLosses = [...content.caseLosses];
+  const { metrics: points, caseLosses: means, ledger, ...latest } = content;
+  const [metrics, caseLosses] = [[...points], [...means]];
   do {
-    const room = { bytes: bytesPerReport - 4 * log.length - 300 * content.ledger.length };
+    const room = { bytes: bytesPerReport - 4 * log.length - 300 * ledger.length };
     const body: Omit<ReportInput, 'sequence'> = {
       metrics: takeWithin(metrics, reportLimits.metrics, room),
     };
@@ -275,10 +277,8 @@ export function splitContent(content: Content, log: string): Omit<ReportInput, '
     if (losses.length > 0) body.caseLosses = losses;
     bodies.push(body);
   } while (metrics.length > 0 || caseLosses.length > 0);
-  const last = bodies.at(-1)!;
-  if (content.ledger.length > 0) last.ledger = content.ledger;
-  if (content.progress) last.progress = content.progress;
-  if (content.environment) last.environment = content.environment;
+  const last = Object.assign(bodies.at(-1)!, latest);
+  if (ledger.length > 0) last.ledger = ledger;
   if (log !== '') last.log = log;
   return bodies;
 }

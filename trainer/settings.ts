@@ -77,7 +77,7 @@ function readBackendFlag(flags: string[]): BackendChoice | null {
   return chosen;
 }
 
-/** Settings with the trainer's own defaults filled in; only `patch` may wait for the data. */
+/** Settings with the trainer's own defaults filled in; what is left out is planned from the data. */
 export type ResolvedSettings = Omit<
   Settings,
   'learningRate' | 'network' | 'patch' | 'optimizer'
@@ -91,7 +91,8 @@ export type ResolvedSettings = Omit<
   foregroundShare: number;
   prefetch: number;
   learningRate: number;
-  features: number[];
+  features: number[] | undefined;
+  memoryMiB: number;
   patch: Size | null;
   validateEvery: number;
   checkpointEvery: number;
@@ -100,6 +101,8 @@ export type ResolvedSettings = Omit<
   steps: number;
 };
 
+/** What planning assumes of a machine that nothing is known of. */
+export const defaultMemoryMiB = 2048;
 /** From this many steps on momentum overtakes Adam; in a few hundred it learns nothing. */
 const longRun = 20_000;
 /** Shorter runs do not see enough to gain by full augmentation: see experiments/README.md. */
@@ -124,12 +127,7 @@ export function resolveSettings(job: TrainerJob, flag: BackendChoice | null): Re
     settings;
   const steps = (rest.drawsPerEpoch / rest.batchSize) * rest.epochs;
   const kind = rest.optimizer ?? (steps >= longRun ? 'sgd' : 'adam');
-  const features = network?.features ?? [8, 16, 32];
   const stepsPerEpoch = rest.drawsPerEpoch / rest.batchSize;
-  const divisor = 2 ** (features.length - 1);
-  if (patch?.some((size, axis) => size % divisor !== 0 && !(axis === 0 && size === 1))) {
-    refuse(`settings.patch: sizes (but a depth of 1) must be multiples of ${divisor}`);
-  }
   return {
     ...rest,
     augmentation: rest.augmentation ?? (steps >= wellFed ? 'full' : 'mild'),
@@ -138,7 +136,8 @@ export function resolveSettings(job: TrainerJob, flag: BackendChoice | null): Re
     prefetch: rest.prefetch ?? 2,
     optimizer: { kind, averaging: rest.averaging ?? 0.995 },
     learningRate: learningRate ?? usualRates[kind],
-    features,
+    features: network?.features,
+    memoryMiB: rest.memoryMiB ?? defaultMemoryMiB,
     deepSupervision: network?.deepSupervision ?? false,
     kernels: network?.kernels,
     strides: network?.strides,
@@ -171,19 +170,6 @@ export function classNames(labels: TrainerJob['labels']): string[] {
 /** `attribute=value` for every group attribute of a case. */
 export function groupKeys(trainerCase: Pick<TrainerCase, 'groups'>): string[] {
   return Object.entries(trainerCase.groups).map(([attribute, value]) => `${attribute}=${value}`);
-}
-
-/** Median shape of training cases, rounded to the network's divisor, at most 64 voxels a side. */
-export function defaultPatch(shapes: Size[], levels: number): Size {
-  const divisor = 2 ** (levels - 1);
-  const side = (axis: number): number => {
-    const sorted = shapes.map((shape) => shape[axis]!).sort((a, b) => a - b);
-    const median = sorted[Math.floor(sorted.length / 2)]!;
-    if (axis === 0 && median === 1) return 1;
-    const most = Math.max(divisor, Math.floor(64 / divisor) * divisor);
-    return Math.min(most, Math.max(divisor, Math.round(median / divisor) * divisor));
-  };
-  return [side(0), side(1), side(2)];
 }
 
 function refuse(message: string): never {

@@ -2,6 +2,7 @@
 
 import { z } from 'zod';
 import { monitorViewsSchema } from './monitors.ts';
+import { trainingPlanSchema } from './plans.ts';
 import {
   monitorsSchema,
   partialResourcesSchema,
@@ -97,6 +98,8 @@ export const attemptSchema = z.object({
   observation: z.record(z.string(), z.unknown()).nullable(),
   /** Backend, device and versions, once the trainer has said so. */
   environment: trainerEnvironmentSchema.nullable(),
+  /** Spacing, patch, network and scales, once the trainer has planned them. */
+  plan: trainingPlanSchema.nullable(),
   createdAt: z.string(),
   startedAt: z.string().nullable(),
   lastContactAt: z.string().nullable(),

@@ -3,6 +3,7 @@
 
 import { z } from 'zod';
 import { channelsSchema, labelsSchema } from './datasets.ts';
+import { trainingPlanSchema } from './plans.ts';
 import { monitorsSchema, settingsSchema } from './settings.ts';
 import { digestSchema, largestInteger } from './shared.ts';
 import { snapshotHeaderSchema } from './snapshots.ts';
@@ -140,6 +141,7 @@ export const reportSchema = z.strictObject({
   log: z.string().max(reportLimits.log).optional(),
   progress: z.strictObject({ step: wholeNumber, steps: wholeNumber }).optional(),
   environment: trainerEnvironmentSchema.optional(),
+  plan: trainingPlanSchema.optional(),
 });
 
 /** Answer to a report: stop now, or switch to another snapshot from the start of an epoch. */

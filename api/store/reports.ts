@@ -4,6 +4,7 @@
 import { and, eq, isNull, lt, sql } from 'drizzle-orm';
 import type { StateReason } from '../contract/jobs.ts';
 import type { MonitorStates } from '../contract/monitors.ts';
+import type { TrainingPlan } from '../contract/plans.ts';
 import type { CaseLoss, Metric, TrainerEnvironment } from '../contract/trainer.ts';
 import { type AttemptKey, attemptIs } from './attempts.ts';
 import { type AuditEntry, appendAudit } from './audit.ts';
@@ -23,6 +24,7 @@ export type StoredReport = {
   log: string;
   progress: { step: number; steps: number } | null;
   environment: TrainerEnvironment | null;
+  plan: TrainingPlan | null;
 };
 
 /** What the monitors say after a report: how each stands, what is new, and whether to stop. */
@@ -60,7 +62,7 @@ export async function insertReport(
     await storeMetrics(tx, report);
     await insertCaseLosses(tx, report);
     await insertLedgerRows(tx, report.ledger);
-    await storeEnvironment(tx, report);
+    await storeStart(tx, report);
     if (report.progress !== null) {
       await tx.update(jobs).set({ progress: report.progress }).where(eq(jobs.id, key.jobId));
     }
@@ -96,12 +98,19 @@ async function storeNews(
   await insertEvent(tx, { jobId, at, kind: 'stopRequested', detail });
 }
 
-/** What the attempt computes on, as its own event: it is what a reader of the history asks for. */
-async function storeEnvironment(tx: Orm, { key, at, environment }: StoredReport): Promise<void> {
-  if (environment === null) return;
-  await tx.update(jobAttempts).set({ environment }).where(attemptIs(key));
-  const detail = { attempt: key.attempt, ...environment };
-  await insertEvent(tx, { jobId: key.jobId, at, kind: 'trainerStarted', detail });
+/** What the attempt computes on, and what it planned: events that a reader of the history asks for. */
+async function storeStart(tx: Orm, report: StoredReport): Promise<void> {
+  const { key, at, environment, plan } = report;
+  const { jobId, attempt } = key;
+  if (environment !== null) {
+    await tx.update(jobAttempts).set({ environment }).where(attemptIs(key));
+    const detail = { attempt, ...environment };
+    await insertEvent(tx, { jobId, at, kind: 'trainerStarted', detail });
+  }
+  if (plan !== null) {
+    await tx.update(jobAttempts).set({ plan }).where(attemptIs(key));
+    await insertEvent(tx, { jobId, at, kind: 'trainingPlanned', detail: { attempt, ...plan } });
+  }
 }
 
 // A request that nobody has taken up yet stands: it asks for the same.

@@ -12,6 +12,7 @@ import {
 } from 'drizzle-orm/pg-core';
 import type { JobState, StateReason } from '../contract/jobs.ts';
 import type { MonitorStates, RevertRequest } from '../contract/monitors.ts';
+import type { TrainingPlan } from '../contract/plans.ts';
 import type { Monitors, Resources, Settings } from '../contract/settings.ts';
 import type { TrainerEnvironment } from '../contract/trainer.ts';
 
@@ -63,6 +64,7 @@ export const jobAttempts = pgTable('job_attempts', {
   observation: jsonb('observation').$type<Json>(),
   finish: jsonb('finish').$type<{ outcome: 'succeeded' | 'failed'; error?: string }>(),
   environment: jsonb('environment').$type<TrainerEnvironment>(),
+  plan: jsonb('plan').$type<TrainingPlan>(),
   lastSequence: integer('last_sequence').notNull(),
   lastContactAt: instant('last_contact_at'),
   missingPolls: integer('missing_polls').notNull(),

@@ -39,8 +39,18 @@ function checkpointAt(step: number, job = 'job1'): Checkpoint {
     model: {
       channels: ['MRI'],
       classes: ['background', 'lesion'],
+      spacing: [2, 1, 1],
+      normalization: [{ kind: 'zScore' }],
       patch: [2, 4, 4],
       features: [4, 8],
+      kernels: [
+        [1, 3, 3],
+        [3, 3, 3],
+      ],
+      strides: [
+        [1, 1, 1],
+        [1, 2, 2],
+      ],
       deepSupervision: false,
       optimizer: { kind: 'adam', averaging: 0.9 },
       mirrorAxes: ['x'],

@@ -7,6 +7,7 @@ import { gzipSync } from 'node:zlib';
 import { describe, expect, test } from 'vitest';
 import {
   parseVolume,
+  readGrid,
   readVolume,
   type Size,
   volumeBytes,
@@ -129,7 +130,28 @@ describe('reading', () => {
   });
 });
 
+test('shape and spacing are read from the beginning of a file alone', async () => {
+  const large = { data: new Float32Array(40 ** 3).map(Math.random), shape: [40, 40, 40] as Size };
+  const bytes = volumeBytes({ ...large, spacing: [3, 0.5, 0.25] }, 'float32');
+  const wanted = { shape: [40, 40, 40], spacing: [3, 0.5, 0.25] };
+  const zipped = gzipSync(bytes);
+  const cut = zipped.subarray(0, zipped.length / 2);
+  expect(await readGrid(written('grid-cut.nii.gz', cut))).toEqual(wanted);
+  expect(await readGrid(written('grid-plain.nii', bytes))).toEqual(wanted);
+  const short = written('grid-short.nii.gz', gzipSync(volumeBytes(volume, 'float32')));
+  expect(await readGrid(short)).toEqual({ shape: volume.shape, spacing: volume.spacing });
+  const none = written('grid-none.nii.gz', new TextEncoder().encode('no image'));
+  await expect(readGrid(none)).rejects.toThrow(`${none}: this is not a NIfTI file`);
+});
+
 describe('refusing', () => {
+  test.each(['case.mha', 'case.png', 'case.nrrd'])('%s: says what to do', async (name) => {
+    const path = written(name, volumeBytes(volume, 'float32'));
+    const says = `${path}: a file ending .${name.slice(5)} is not read; convert it to .nii.gz`;
+    await expect(readVolume(path)).rejects.toThrow(says);
+    await expect(readGrid(path)).rejects.toThrow(says);
+  });
+
   const zipped = gzipSync(volumeBytes(volume, 'float32'));
   const fourth = volumeBytes(volume, 'float32');
   new DataView(fourth.buffer).setInt16(40, 4, true);

@@ -4,7 +4,6 @@ import { expect, test } from 'vitest';
 import type { SettingsInput } from '../../api/contract/settings.ts';
 import {
   classNames,
-  defaultPatch,
   exitCodes,
   groupKeys,
   readEnvironment,
@@ -81,7 +80,8 @@ test('settings get the defaults of this trainer, and the flag wins over the sett
     prefetch: 2,
     optimizer: { kind: 'adam', averaging: 0.995 },
     learningRate: 4e-3,
-    features: [8, 16, 32],
+    features: undefined,
+    memoryMiB: 2048,
     deepSupervision: false,
     kernels: undefined,
     strides: undefined,
@@ -94,13 +94,11 @@ test('settings get the defaults of this trainer, and the flag wins over the sett
   });
 });
 
-test('batch Dice, the other trainer and patches that do not fit are refused', () => {
+test('batch Dice and the other trainer are refused', () => {
   expect(refusal(() => resolveSettings(job({ allowBatchDice: true }), null)).message).toBe(
     'settings.allowBatchDice: this trainer computes Dice per case and has no batch Dice',
   );
   refusal(() => resolveSettings(job({ trainer: 'nnunet' }), null));
-  refusal(() => resolveSettings(job({ patch: [30, 32, 32] }), null));
-  expect(resolveSettings(job({ patch: [1, 32, 32] }), null).patch).toEqual([1, 32, 32]);
 });
 
 test('classes are ordered by value, and gaps, regions and ignore labels are refused', () => {
@@ -114,20 +112,6 @@ test('classes are ordered by value, and gaps, regions and ignore labels are refu
 
 test('a group is written attribute=value', () => {
   expect(groupKeys({ groups: { site: 'B', labels: 'a+b' } })).toEqual(['site=B', 'labels=a+b']);
-});
-
-test('the default patch is the median shape, rounded to the network and bounded', () => {
-  expect(
-    defaultPatch(
-      [
-        [35, 51, 36],
-        [33, 49, 30],
-        [40, 200, 37],
-      ],
-      3,
-    ),
-  ).toEqual([36, 52, 36]);
-  expect(defaultPatch([[1, 500, 3]], 3)).toEqual([1, 64, 4]);
 });
 
 test('long runs take momentum and its learning rate, unless told otherwise', () => {

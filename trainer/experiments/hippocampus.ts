@@ -5,13 +5,15 @@ import { readFileSync, writeFileSync } from 'node:fs';
 import { availableParallelism, cpus } from 'node:os';
 import type { TrainerCase } from '../../api/contract/trainer.ts';
 import { resolveMirrorAxes } from '../augment/augment.ts';
-import { openCases } from '../batches.ts';
+import { listCases, openCases } from '../batches.ts';
 import { type CaseResult, evaluateCase, summarizeResults } from '../evaluate.ts';
 import { openLearner } from '../learner.ts';
 import { type RawDataset, readRawDataset } from '../nnunet-raw.ts';
+import { planLines } from '../planning/plan.ts';
+import { planFromFiles } from '../planning/record.ts';
 import { cacheShares, openBatches } from '../prefetch/prefetch.ts';
 import { scanDataset } from '../scan/scan.ts';
-import { classNames, defaultPatch } from '../settings.ts';
+import { classNames } from '../settings.ts';
 import { chooseBackend } from '../tensorflow/backend.ts';
 import { type Spent, trainOverMarks } from './curve.ts';
 import { type Frozen, frozen } from './frozen.ts';
@@ -32,22 +34,27 @@ export async function hippocampus(args: string[]): Promise<void> {
   const size = { channelCount, classCount: classes.length };
   const lines = linesOf(raw, flags.fold);
   const { cacheBytes, workerCacheBytes } = cacheShares(settings.prefetch);
-  const cases = openCases({ lines, dataPath: flags.data, ...size, cacheBytes });
+  const listed = { lines, dataPath: flags.data, ...size };
+  const training = listCases(listed).trainingFiles();
+  const channels = Object.values(raw.channels);
+  const { labels } = raw;
+  const planning = { training, settings, channels, labels, classes: classes.length };
+  const plan = await planFromFiles(planning);
+  for (const line of planLines(plan, channels)) say(line);
+  const cases = openCases({ ...listed, cacheBytes, plan });
   const snapshot = await snapshotOf(flags, raw, lines);
-  const { features } = settings;
-  const patch = settings.patch ?? defaultPatch(await cases.trainingShapes(50), features.length);
   const cores = threads ?? availableParallelism();
   const learner = await openLearner({
     ...settings,
+    ...plan,
     ...size,
-    patch,
     seed,
     backend: backend.name,
     cores,
   });
-  say(`${learner.parameterCount} parameters, patch ${patch.join(' x ')}, ${snapshot.digest}`);
+  say(`${learner.parameterCount} parameters, ${snapshot.digest}`);
   const mirrorAxes = resolveMirrorAxes(settings.mirrorAxes, { labels: classes, say });
-  const patches = { ...settings, patch, mirrorAxes };
+  const patches = { ...settings, ...plan, mirrorAxes };
   const ahead = { seed, cacheBytes: workerCacheBytes };
   const batches = openBatches({ ...settings, ...ahead, cases, settings: patches });
   const mirrors = settings.mirrorInference ? mirrorAxes : [];
@@ -70,8 +77,8 @@ export async function hippocampus(args: string[]): Promise<void> {
   if (flags.json) {
     const machine = { cpu: cpus()[0]?.model, cores: cpus().length, threads: threads ?? null };
     const setup = { backend, machine, seed, fold: flags.fold, snapshot: snapshot.digest };
-    const training = { patch, parameters: learner.parameterCount, settings };
-    writeFileSync(flags.json, `${JSON.stringify({ ...setup, ...training, rows }, null, 2)}\n`);
+    const trained = { plan, parameters: learner.parameterCount, settings };
+    writeFileSync(flags.json, `${JSON.stringify({ ...setup, ...trained, rows }, null, 2)}\n`);
   }
   learner.dispose();
 }

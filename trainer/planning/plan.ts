@@ -3,7 +3,7 @@
 
 import type { Normalization, TrainingPlan } from '../../api/contract/plans.ts';
 import type { Size } from '../nifti.ts';
-import { exitCodes, TrainerError } from '../settings.ts';
+import { defaultMemoryMiB, exitCodes, TrainerError } from '../settings.ts';
 import { type StepSize, stepBytes } from './memory.ts';
 import { type CaseGrid, medianShapeAt, targetSpacing } from './spacing.ts';
 import { divisorsOf, kernelsFor, smallestFeatureMap, stridesFor } from './topology.ts';
@@ -22,8 +22,6 @@ export type PlanSettings = {
   kernels?: Size[];
   strides?: Size[];
 };
-
-export const defaultMemoryMiB = 2048;
 
 /** How wide, deep and large a network is planned within a budget: see README.md. */
 const tiers = [

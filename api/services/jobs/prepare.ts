@@ -112,6 +112,7 @@ export function attemptRow(
     observation: null,
     finish: null,
     environment: null,
+    plan: null,
     lastSequence: -1,
     lastContactAt: null,
     missingPolls: 0,

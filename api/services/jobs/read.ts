@@ -36,6 +36,7 @@ function attemptView(row: AttemptRow): Job['attempts'][number] {
     reason: row.reason,
     observation: row.observation,
     environment: row.environment,
+    plan: row.plan,
     createdAt: row.createdAt.toISOString(),
     startedAt: iso(row.startedAt),
     lastContactAt: iso(row.lastContactAt),

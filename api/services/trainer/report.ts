@@ -42,6 +42,7 @@ export async function acceptReport(
     log: report.log ?? '',
     progress: report.progress ?? null,
     environment: report.environment ?? null,
+    plan: report.plan ?? null,
   };
   const mismatch = mismatchEntry(session, ledger, at);
   const news = await monitorNews(deps, session, { metrics: report.metrics, ledger, at });

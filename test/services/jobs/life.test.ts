@@ -2,6 +2,7 @@
 // early.
 
 import { beforeAll, describe, expect, test } from 'vitest';
+import type { TrainingPlan } from '../../../api/contract/plans.ts';
 import { type JobTest, jobSettings, ledgerRange, openJobTest } from '../../support/jobs.ts';
 
 let jobs: JobTest;
@@ -86,6 +87,37 @@ describe('a job', () => {
     expect(events.filter(({ kind }: { kind: string }) => kind === 'trainerStarted')).toMatchObject([
       { detail: { attempt: 1, ...environment } },
     ]);
+  });
+
+  test('shows what its trainer planned while it runs, and tells of it once', async () => {
+    const { id, trainer } = await launched();
+    const plan: TrainingPlan = {
+      spacing: [2, 1, 1],
+      medianShape: [16, 32, 32],
+      cases: { training: 64, resampled: 0 },
+      patch: [16, 32, 32],
+      features: [8, 16],
+      kernels: [
+        [1, 3, 3],
+        [3, 3, 3],
+      ],
+      strides: [
+        [1, 1, 1],
+        [1, 2, 2],
+      ],
+      normalization: [{ kind: 'ct', low: -100, high: 300, mean: 50, deviation: 60 }],
+      memoryMiB: { estimate: 40, budget: 2048 },
+      overridden: ['features'],
+    };
+    expect((await jobs.read(id)).attempts[0].plan).toBeNull();
+    await trainer.report({ sequence: 0, plan });
+    await trainer.report({ sequence: 0, plan });
+    expect((await jobs.read(id)).attempts[0].plan).toEqual(plan);
+    const events = (await jobs.call('GET', `/v1/jobs/${id}/events`)).body.items;
+    const planned = events.filter(({ kind }: { kind: string }) => kind === 'trainingPlanned');
+    expect(planned).toMatchObject([{ detail: { attempt: 1, ...plan } }]);
+    const wrong = { ...plan, patch: [16, 0, 32] as [number, number, number] };
+    expect((await trainer.report({ sequence: 1, plan: wrong })).status).toBe(422);
   });
 
   test('refuses an environment with fields that nobody knows', async () => {

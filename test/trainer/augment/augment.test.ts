@@ -33,7 +33,8 @@ beforeAll(() => {
   }
   const image = Float32Array.from({ length: voxels }, () => normalish(random));
   const foreground = new Map([[2, counts]]);
-  loaded = { id: 'a', image, channels: 1, labels, shape, spacing: [1, 1, 1], foreground };
+  const grid = { shape, spacing: [1, 1, 1] as Size };
+  loaded = { id: 'a', image, channels: 1, labels, ...grid, foreground, own: null };
 });
 
 const patchOf = (seed: number, more: Partial<PatchSettings> = {}) =>
