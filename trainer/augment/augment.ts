@@ -7,7 +7,7 @@ import type { Size } from '../nifti.ts';
 import { copyPatch, forcedForeground, type Patch, placePatch } from '../patches.ts';
 import { changeFully, changeMildly } from './intensity.ts';
 import { defaultMirrorAxes, type MirrorAxis, mirrorAtRandom } from './mirror.ts';
-import { drawTransform, inPlaneOnly, transformedPatch } from './spatial.ts';
+import { drawMildTransform, drawTransform, inPlaneOnly, transformedPatch } from './spatial.ts';
 
 /** What a job's settings say about its patches. */
 export type PatchSettings = {
@@ -37,7 +37,8 @@ export function drawPatch(loaded: LoadedCase, settings: PatchSettings, random: R
   if (augmentation === 'none') return copyPatch(loaded, placement.start, patch);
   const { spacing, channels } = loaded;
   const full = augmentation === 'full';
-  const transform = full ? drawTransform(random, { patch, spacing, mirrorAxes }) : null;
+  const draw = full ? drawTransform : drawMildTransform;
+  const transform = draw(random, { patch, spacing, mirrorAxes });
   const one =
     transform === null
       ? copyPatch(loaded, placement.start, patch)

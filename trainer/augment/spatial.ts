@@ -16,6 +16,7 @@ export type Transform = Float64Array;
 
 const rotationProbability = 0.2;
 const scalingProbability = 0.2;
+const mildProbability = 0.4;
 const degrees = Math.PI / 180;
 
 /** Whether slices are so thick, or so few, that turning them into each other makes no sense. */
@@ -29,24 +30,38 @@ export function inPlaneOnly(patch: Size, spacing: Size): boolean {
  * null for neither. Thick slices turn and scale in their plane only; they turn all the way round
  * where both axes of the plane may be mirrored, since half a turn is both mirrors.
  */
-export function drawTransform(
-  random: RandomWords,
-  given: { patch: Size; spacing: Size; mirrorAxes: MirrorAxis[] },
-): Transform | null {
+export function drawTransform(random: RandomWords, given: Seen): Transform | null {
   const { patch, spacing, mirrorAxes } = given;
   const flat = inPlaneOnly(patch, spacing);
   const rotates = chance(random, rotationProbability);
-  const angles: Size = [0, 0, 0];
-  if (rotates) {
-    const anyWay = flat && mirrorAxes.includes('x') && mirrorAxes.includes('y');
-    const most = (anyWay ? 180 : 30) * degrees;
-    angles[0] = between(random, -most, most);
-    if (!flat) for (const axis of [1, 2]) angles[axis] = between(random, -most, most);
-  }
+  const anyWay = flat && mirrorAxes.includes('x') && mirrorAxes.includes('y');
+  const angles: Size = rotates ? drawAngles(random, anyWay ? 180 : 30, flat) : [0, 0, 0];
   const scales = chance(random, scalingProbability);
   if (!rotates && !scales) return null;
   const scale = scales ? factorBetween(random, 0.7, 1.4) : 1;
   return transformOf({ angles, scales: [flat ? 1 : scale, scale, scale], spacing });
+}
+
+/**
+ * Draws a small change of form (p 0.4), or null: up to 12 degrees about each axis and a factor of
+ * 0.88 to 1.14 along each. Thick slices change in their plane only.
+ */
+export function drawMildTransform(random: RandomWords, { patch, spacing }: Seen): Transform | null {
+  if (!chance(random, mildProbability)) return null;
+  const flat = inPlaneOnly(patch, spacing);
+  const angles = drawAngles(random, 12, flat);
+  const [y, x] = [factorBetween(random, 0.88, 1.14), factorBetween(random, 0.88, 1.14)];
+  const z = flat ? 1 : factorBetween(random, 0.88, 1.14);
+  return transformOf({ angles, scales: [z, y, x], spacing });
+}
+
+type Seen = { patch: Size; spacing: Size; mirrorAxes: MirrorAxis[] };
+
+function drawAngles(random: RandomWords, mostDegrees: number, flat: boolean): Size {
+  const most = mostDegrees * degrees;
+  const angles: Size = [between(random, -most, most), 0, 0];
+  if (!flat) for (const axis of [1, 2]) angles[axis] = between(random, -most, most);
+  return angles;
 }
 
 /**

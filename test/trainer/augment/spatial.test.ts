@@ -4,7 +4,12 @@
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import { philoxWords } from '../../../api/weights/philox.ts';
-import { drawTransform, transformedPatch, transformOf } from '../../../trainer/augment/spatial.ts';
+import {
+  drawMildTransform,
+  drawTransform,
+  transformedPatch,
+  transformOf,
+} from '../../../trainer/augment/spatial.ts';
 import type { Size } from '../../../trainer/nifti.ts';
 import { copyPatch, type Placement } from '../../../trainer/patches.ts';
 
@@ -183,4 +188,37 @@ test('labels of a transformed patch are labels of the case or background', () =>
       for (const label of labels) expect(present.has(label)).toBe(true);
     }),
   );
+});
+
+test('mild changes of form are small: two in five patches, up to 12 degrees and 14 per cent', () => {
+  const random = philoxWords([3, 9]);
+  const seen = { patch: [32, 48, 32] as Size, spacing, mirrorAxes: [] };
+  let changed = 0;
+  for (let k = 0; k < 2000; k++) {
+    const m = drawMildTransform(random, seen);
+    if (m === null) continue;
+    changed++;
+    const lengths = [0, 1, 2].map((axis) => Math.hypot(m[axis], m[3 + axis], m[6 + axis]));
+    for (const length of lengths) {
+      expect(length).toBeGreaterThanOrEqual(0.87);
+      expect(length).toBeLessThanOrEqual(1.15);
+    }
+    // Three turns of 12 degrees together stay under 21 on each axis.
+    for (const axis of [0, 1, 2]) {
+      expect(m[4 * axis] / lengths[axis]).toBeGreaterThan(Math.cos((21 * Math.PI) / 180));
+    }
+  }
+  expect(changed / 2000).toBeCloseTo(0.4, 1);
+});
+
+test('thick slices are turned and scaled in their plane only by mild changes, too', () => {
+  const random = philoxWords([4, 9]);
+  const seen = { patch: [8, 48, 32] as Size, spacing: [5, 1, 1] as Size, mirrorAxes: [] };
+  for (let k = 0; k < 200; k++) {
+    const m = drawMildTransform(random, seen);
+    if (m === null) continue;
+    expect([m[0], m[1], m[2], m[3], m[6]]).toEqual(
+      [1, 0, 0, 0, 0].map((v) => expect.closeTo(v, 9)),
+    );
+  }
 });
