@@ -3,25 +3,20 @@
 
 import { existsSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
-import type { TrainingPlan } from '../api/contract/plans.ts';
 import {
-  type CaseLoss,
   type FinishInput,
-  type LedgerRange,
-  type Metric,
   type ReportAnswer,
   type ReportInput,
   reportAnswerSchema,
-  reportLimits,
   type SnapshotDocument,
   snapshotDocumentSchema,
   type TrainerCase,
-  type TrainerEnvironment,
   type TrainerJob,
   trainerCaseSchema,
   trainerJobSchema,
 } from '../api/contract/trainer.ts';
 import { writeAtomically } from './checkpoint.ts';
+import { type Content, splitContent } from './report-parts.ts';
 import { exitCodes, TrainerError } from './settings.ts';
 
 /** Time as the trainer sees it; tests pass their own. `every` answers a function that ends it. */
@@ -154,15 +149,6 @@ async function refusal(answer: Response, method: string, path: string): Promise<
   return new TrainerError(what, path === '/v1/trainer/job' ? exitCodes.configuration : undefined);
 }
 
-type Content = {
-  metrics: Metric[];
-  caseLosses: CaseLoss[];
-  ledger: LedgerRange[];
-  progress?: { step: number; steps: number };
-  environment?: TrainerEnvironment;
-  plan?: TrainingPlan;
-};
-
 export type Reporter = {
   add: (content: Partial<Content>) => void;
   log: (line: string) => void;
@@ -183,7 +169,6 @@ export type ReporterOptions = {
 };
 
 const logTail = 16_384;
-const bytesPerReport = reportLimits.bytes * 0.9;
 
 /**
  * Buffers what is added and sends it every few seconds, at every heartbeat, and on `flush`, whose
@@ -261,37 +246,6 @@ function oneAtATime(send: () => Promise<ReportAnswer>) {
     if (!underWay && !failed) flush().catch(() => {}); // kept as `failure`, which the loop reads
   };
   return { flush, flushIfIdle, failure: () => failed };
-}
-
-/** Bodies within the limits of a report; all but metrics and losses travels in the last. */
-export function splitContent(content: Content, log: string): Omit<ReportInput, 'sequence'>[] {
-  const bodies: Omit<ReportInput, 'sequence'>[] = [];
-  const { metrics: points, caseLosses: means, ledger, ...latest } = content;
-  const [metrics, caseLosses] = [[...points], [...means]];
-  do {
-    const room = { bytes: bytesPerReport - 4 * log.length - 300 * ledger.length };
-    const body: Omit<ReportInput, 'sequence'> = {
-      metrics: takeWithin(metrics, reportLimits.metrics, room),
-    };
-    const losses = takeWithin(caseLosses, reportLimits.caseLosses, room);
-    if (losses.length > 0) body.caseLosses = losses;
-    bodies.push(body);
-  } while (metrics.length > 0 || caseLosses.length > 0);
-  const last = Object.assign(bodies.at(-1)!, latest);
-  if (ledger.length > 0) last.ledger = ledger;
-  if (log !== '') last.log = log;
-  return bodies;
-}
-
-function takeWithin<Item>(items: Item[], most: number, room: { bytes: number }): Item[] {
-  let count = 0;
-  while (count < items.length && count < most) {
-    const bytes = Buffer.byteLength(JSON.stringify(items[count])) + 1;
-    if (bytes > room.bytes) break;
-    room.bytes -= bytes;
-    count += 1;
-  }
-  return items.splice(0, count);
 }
 
 function storedSequence(path: string): number {

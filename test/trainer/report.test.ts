@@ -10,8 +10,8 @@ import {
   connectService,
   createReporter,
   type ReporterOptions,
-  splitContent,
 } from '../../trainer/report.ts';
+import { splitContent } from '../../trainer/report-parts.ts';
 import { exitCodes } from '../../trainer/settings.ts';
 
 let outPath: string;
