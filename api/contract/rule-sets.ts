@@ -180,6 +180,8 @@ export type RuleDocument = z.output<typeof ruleDocumentSchema>;
 export type RuleDocumentInput = z.input<typeof ruleDocumentSchema>;
 
 export const checkRulesSchema = z.strictObject({ rules: ruleDocumentSchema });
+/** `changes`: what will become of the draws during a run, a sentence each; none: they stay. */
+export const checkedRulesSchema = z.object({ ok: z.literal(true), changes: z.array(z.string()) });
 export const addRuleSetSchema = z.strictObject({
   name: nameSchema,
   rules: ruleDocumentSchema,

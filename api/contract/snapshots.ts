@@ -83,6 +83,8 @@ export const whatIfAnswerSchema = z.object({
   excluded: z.array(excludedCaseSchema),
   largest: diagnosticsSchema.shape.largest,
   groups: z.array(groupShareSchema),
+  /** What will become of the draws during a run, a sentence each; none: they stay. */
+  changes: z.array(z.string()),
 });
 
 export const freezeSchema = z

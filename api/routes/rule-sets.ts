@@ -3,6 +3,7 @@
 import { createRoute, z } from '@hono/zod-openapi';
 import {
   addRuleSetSchema,
+  checkedRulesSchema,
   checkRulesSchema,
   copiedRuleSetSchema,
   copyRuleSetSchema,
@@ -33,7 +34,7 @@ function oneRuleSetRoutes() {
         tags,
         summary: 'Check rules without storing them',
         request: { params: datasetParam, body: jsonBody(checkRulesSchema) },
-        responses: { 200: json(z.object({ ok: z.literal(true) }), 'Sound'), ...problems },
+        responses: { 200: json(checkedRulesSchema, 'Sound'), ...problems },
       }),
       async (c) => {
         const input = { ...c.req.valid('param'), ...c.req.valid('json') };

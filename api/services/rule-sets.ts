@@ -8,6 +8,7 @@ import { ProblemError } from '../errors.ts';
 import { newId, sha256Text } from '../ids.ts';
 import type { DatasetRow } from '../store/datasets.ts';
 import { findRuleSet, insertRuleSet, listRuleSets, type RuleSetRow } from '../store/rule-sets.ts';
+import { plannedChanges } from '../weights/planned-changes.ts';
 import { checkRules } from '../weights/rules.ts';
 import { requireDataset } from './datasets.ts';
 import { entryOf } from './entries.ts';
@@ -41,14 +42,15 @@ export function requireSoundRules(
   );
 }
 
+/** Answers what will become of the draws during a run; throws `unprocessable` for what is wrong. */
 export async function checkRuleSet(
   deps: Deps,
   actor: Actor,
   { dataset, rules }: { dataset: string; rules: RuleDocument },
-): Promise<{ ok: true }> {
+): Promise<{ ok: true; changes: string[] }> {
   const { attributes } = await requireDataset(deps, actor, dataset);
   requireSoundRules(rules, attributes, '/rules');
-  return { ok: true };
+  return { ok: true, changes: plannedChanges(rules, attributes) };
 }
 
 /** Stores the next version of a rule set. Its digest covers the canonical JSON of the rules. */

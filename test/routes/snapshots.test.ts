@@ -61,6 +61,7 @@ describe('freezing', () => {
       excluded,
       largest: diagnostics.largest,
       groups: diagnostics.groups,
+      changes: [],
     });
     expect((await must(api, 200, 'GET', `${path}/snapshots`)).items).toHaveLength(before);
   });

@@ -11,9 +11,11 @@ export const rules: AddCommand = (program, io) => {
     .requiredOption('--dataset <name>', 'the dataset')
     .action(async (file: string, options: ServiceOptions & { dataset: string }) => {
       const path = `/v1/datasets/${encodeURIComponent(options.dataset)}/rule-sets/check`;
-      const answer = await clientOf(io, options).call('POST', path, { rules: readDocument(file) });
+      const client = clientOf(io, options);
+      const body = { rules: readDocument(file) };
+      const answer = await client.call<{ changes: string[] }>('POST', path, body);
       if (options.json) io.out(JSON.stringify(answer));
-      else io.say('the rules are sound');
+      else for (const line of ['the rules are sound', ...answer.changes]) io.say(line);
     });
   withService(group.command('add <file>'))
     .description('store a rule document as the next version of a rule set')

@@ -58,6 +58,8 @@ export type WhatIf = {
     largest: { id: string; ratio: number }[];
   };
   excluded: { id: string; reason: string }[];
+  /** What will become of the draws during a run. */
+  changes: string[];
 };
 
 export const whatIf: AddCommand = (program, io) => {
@@ -86,7 +88,11 @@ export const whatIf: AddCommand = (program, io) => {
 };
 
 /** Diagnostics as a page of text. */
-export function whatIfText({ diagnostics: d, excluded }: WhatIf): string {
+export function whatIfText({
+  diagnostics: d,
+  excluded,
+  changes = [],
+}: Omit<WhatIf, 'changes'> & { changes?: string[] }): string {
   const groups = d.groups.map((group) => [
     `${group.attribute}=${group.value}`,
     String(group.caseCount),
@@ -98,6 +104,7 @@ export function whatIfText({ diagnostics: d, excluded }: WhatIf): string {
     `${d.caseCount} cases, ${excluded.length} excluded`,
     `effective fraction ${d.effectiveFraction.toFixed(3)}, objective shift ${d.objectiveShift.toFixed(4)}, largest loss factor ${d.maxLossFactor.toFixed(2)}`,
     `${d.atFloor} at the floor, ${d.atCap} at the cap`,
+    ...changes,
     ...(groups.length === 0
       ? []
       : ['', table([['group', 'cases', 'target', 'draws', 'effective target'], ...groups])]),

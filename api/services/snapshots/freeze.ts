@@ -11,6 +11,7 @@ import type { Actor, Deps } from '../../deps.ts';
 import { ProblemError } from '../../errors.ts';
 import { newId } from '../../ids.ts';
 import { findSnapshotByInput, insertSnapshots, type SnapshotRow } from '../../store/snapshots.ts';
+import { plannedChanges } from '../../weights/planned-changes.ts';
 import { requireDataset } from '../datasets.ts';
 import { requireRuleSet, requireSoundRules } from '../rule-sets.ts';
 import { freezeSources, type PreparedFold, prepareFold } from './prepare.ts';
@@ -31,7 +32,9 @@ export async function whatIf(
   const withdrawn = await withdrawnOfFold(deps, { dataset, ...input });
   const { resolved } = await resolveFold(deps, { ...input, dataset, rules, withdrawn });
   const { diagnostics, excluded } = resolved;
-  return { diagnostics, excluded, largest: diagnostics.largest, groups: diagnostics.groups };
+  const changes = plannedChanges(rules, dataset.attributes);
+  const { largest, groups } = diagnostics;
+  return { diagnostics, excluded, largest, groups, changes };
 }
 
 /**

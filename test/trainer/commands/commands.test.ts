@@ -52,9 +52,10 @@ const checkPath = 'POST /v1/datasets/liver/rule-sets/check';
 
 describe('exit codes', () => {
   test('0 when the service agrees', async () => {
-    const { io, said } = service({ [checkPath]: [{ body: { ok: true } }] });
+    const changes = ['A ramp: in 2 steps.'];
+    const { io, said } = service({ [checkPath]: [{ body: { ok: true, changes } }] });
     expect(await run(check, io)).toBe(0);
-    expect(said).toEqual(['the rules are sound']);
+    expect(said).toEqual(['the rules are sound', ...changes]);
   });
 
   test('2 for a command that is not there, with the nearest one', async () => {
@@ -101,6 +102,7 @@ const job = {
   settings: { epochs: 2, drawsPerEpoch: 4, batchSize: 2 },
   verifiedDraws: { verified: 1, partial: 0, mismatch: 0 },
   monitors: {},
+  snapshots: [],
   summary: null,
 };
 

@@ -211,6 +211,7 @@ describe('launch --alias', () => {
       progress: null,
       verifiedDraws,
       monitors: {},
+      snapshots: [],
       summary,
     };
     const call = async (_: string, path: string) =>

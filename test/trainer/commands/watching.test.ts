@@ -18,6 +18,7 @@ const job = (id: string, changes: object = {}) =>
     verifiedDraws: { verified: 0, partial: 0, mismatch: 0 },
     summary: null,
     monitors: {},
+    snapshots: [],
     ...changes,
   }) as unknown as Job;
 
