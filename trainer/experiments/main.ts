@@ -1,12 +1,14 @@
 // npm run experiment -- NAME [FLAGS]: what the method does to a network, measured on demand. Nothing
 // here is a test.
 
+import { adaptiveExperiment } from './adaptive.ts';
 import { hippocampus } from './hippocampus.ts';
 import { prevalenceExperiment } from './prevalence.ts';
 import { rareExperiment } from './rare.ts';
 import { runExperiment } from './trials.ts';
 
 const experiments = new Map([
+  ['adaptive', (args: string[]) => runExperiment(adaptiveExperiment, args)],
   ['hippocampus', hippocampus],
   ['prevalence', (args: string[]) => runExperiment(prevalenceExperiment, args)],
   ['rare', (args: string[]) => runExperiment(rareExperiment, args)],
