@@ -17,7 +17,7 @@ export function ringCases(seed: number, total: number, rareCount: number): Plane
     };
     const first = solid(1);
     const second = rare.has(number)
-      ? { ...solid(2), middle: 0.5, hollow: uniform(1.6, 2.2) }
+      ? { ...solid(2), middle: 0.55, hollow: uniform(1.6, 2.2) }
       : solid(1);
     const both = below(2) === 0 ? [first, second] : [second, first];
     const kind = rare.has(number) ? 'ring' : 'solid';
