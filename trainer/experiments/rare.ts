@@ -45,6 +45,7 @@ export function rarityArms(cases: PlaneCase[], rareKind: string): Arm[] {
     snapshotArm('uniform', cases, {}),
     naiveArm('naive', cases, 'kind'),
     snapshotArm('capped', cases, { sampling, correction: { strength: 0 } }),
+    snapshotArm('half corrected', cases, { sampling, correction: { strength: 0.5 } }),
     snapshotArm('corrected', cases, { sampling, correction: { strength: 1 } }),
     snapshotArm('moved target', cases, { target, sampling: bounds }),
   ];
