@@ -118,8 +118,8 @@ export async function listEpochRanges(
 }
 
 /**
- * The epoch of an attempt's last range and the draw where that ends, and the furthest epoch that any
- * attempt of the job reported: -1 where none did.
+ * The epoch of an attempt's last range and the draw where that ends, and the furthest epoch that
+ * any attempt of the job reported: -1 where none did.
  */
 export async function lastEpochs(
   orm: Orm,

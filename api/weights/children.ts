@@ -33,9 +33,9 @@ export type AdaptiveNumbers = ChildNumbers & {
 };
 
 /**
- * The child of `parentUnits` that moves towards newly resolved draw units until the total variation
- * of the integers is `maxShift`, or all the way where that is nearer. Both keep floor and cap of the
- * same target, so every mix of them does.
+ * The child of `parentUnits` that moves towards newly resolved draw units until the total
+ * variation of the integers is `maxShift`, or all the way where that is nearer. Both keep floor
+ * and cap of the same target, so every mix of them does.
  */
 export function adaptiveChild({
   targetUnits,
@@ -61,7 +61,7 @@ export function adaptiveChild({
   return { ...withDraws(drawUnits, { targetUnits, strength }), share };
 }
 
-/** A child that draws as an earlier snapshot did: its units, and the factors that belong to them. */
+/** A child that draws as an earlier snapshot did: its units, and the factors that go with them. */
 export function revertChild({
   targetUnits,
   sourceUnits,

@@ -1,7 +1,12 @@
 // Jobs whose draws change while they run: rules that a run's own losses move, and a trainer on the
 // fake engine that reports epoch after epoch, drawing by what it is answered.
 
-import type { CaseLoss, Metric, ReportAnswer } from '../../api/contract/trainer.ts';
+import type {
+  CaseLoss,
+  Metric,
+  ReportAnswer,
+  SnapshotDocument,
+} from '../../api/contract/trainer.ts';
 import { must, ndjsonOf } from './builders.ts';
 import { type JobTest, jobSettings, ledgerRange, openJobTest } from './jobs.ts';
 
@@ -111,5 +116,30 @@ export async function movingRun(api: JobTest, id: string, attempt = 1): Promise<
       sequence += 1;
       return answered;
     },
+  };
+}
+
+/** What readers see of jobs and snapshots, each in one call. */
+export function readersOf(api: JobTest) {
+  const get = async (path: string) => await must(api, 200, 'GET', `/v1/${path}`);
+  const casesOf = async (digest: string) => {
+    const path = `/v1/snapshots/${digest}/cases`;
+    const answer = await api.send('GET', path, undefined, { accept: 'application/json' });
+    return ((await answer.json()) as SnapshotDocument).cases;
+  };
+  return {
+    get,
+    snapshotOf: (digest: string) => get(`snapshots/${digest}`),
+    shiftBetween: async (a: string, b: string): Promise<number> =>
+      (await get(`snapshots/${a}/diff/${b}`)).totalVariation,
+    ledgerOf: async (id: string): Promise<string[]> =>
+      (await get(`jobs/${id}/ledger`)).items.map((one: { state: string }) => one.state),
+    eventsOf: async (id: string, kind: string): Promise<Record<string, unknown>[]> =>
+      (await get(`jobs/${id}/events?limit=500`)).items
+        .filter((event: { kind: string }) => event.kind === kind)
+        .map(({ detail }: { detail: Record<string, unknown> }) => detail),
+    drawsOf: async (digest: string) => (await casesOf(digest)).map(({ drawUnits }) => drawUnits),
+    targetsOf: async (digest: string) =>
+      (await casesOf(digest)).map(({ targetUnits }) => targetUnits),
   };
 }

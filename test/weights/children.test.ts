@@ -1,5 +1,5 @@
-// Child snapshots (METHOD.md section 8): the target never moves, the draws keep sums and bounds, and
-// no adaptive step goes further than it may. Measured on the integers.
+// Child snapshots (METHOD.md section 8): the target never moves, the draws keep sums and bounds,
+// and no adaptive step goes further than it may. Measured on the integers.
 
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';

@@ -1,6 +1,6 @@
 // counterweight watch JOB: a bar, the newest loss beside it, and a line for every change of state,
-// every validation, every monitor that fires and every switch of snapshots, until the job has ended.
-// A service that is away for a while is waited for.
+// every validation, every monitor that fires and every switch of snapshots, until the job has
+// ended. A service that is away for a while is waited for.
 
 import { InvalidArgumentError } from 'commander';
 import { endStates, type Job } from '../../api/contract/jobs.ts';

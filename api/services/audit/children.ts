@@ -1,5 +1,5 @@
-// Whether child snapshots are still what their parents, rules and origins give, and whether jobs draw
-// by the snapshots that entries say they switched to.
+// Whether child snapshots are still what their parents, rules and origins give, and whether jobs
+// draw by the snapshots that entries say they switched to.
 
 import type { Deps } from '../../deps.ts';
 import { ProblemError } from '../../errors.ts';

@@ -150,7 +150,10 @@ function requireNoChild({ digest, header: { cause } }: SnapshotRow): void {
   throw new ProblemError('unprocessable', detail, { errors: [{ pointer: '/snapshot', detail }] });
 }
 
-/** Prepares a job. Throws `unprocessable` for a child snapshot, `conflict` for withdrawn cases that are not accepted. */
+/**
+ * Prepares a job. Throws `unprocessable` for a child snapshot, `conflict` for withdrawn cases that
+ * are not accepted.
+ */
 export async function prepareJob(
   deps: Deps,
   actor: Actor,

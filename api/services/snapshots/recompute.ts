@@ -44,8 +44,8 @@ export async function recompute(deps: Deps, row: SnapshotRow): Promise<Recompute
 export type ChildCause = Exclude<SnapshotHeader['cause'], 'rules'>;
 
 /**
- * The fold of a child (METHOD.md section 8). Throws `unprocessable` where the rules do not hold with
- * the evidence, `internal` where the origin is not one of its cause.
+ * The fold of a child (METHOD.md section 8). Throws `unprocessable` where the rules do not hold
+ * with the evidence, `internal` where the origin is not one of its cause.
  */
 export async function resolveChild(
   deps: Deps,

@@ -97,8 +97,8 @@ export async function resolveFold(
   };
 }
 
-// The run's own evidence stands in the place of whatever values were uploaded. It is of the very run
-// whose child this is, so the leak guard lets it pass (METHOD.md section 8).
+// The run's own evidence stands in the place of whatever values were uploaded. It is of the very
+// run whose child this is, so the leak guard lets it pass (METHOD.md section 8).
 function putEvidence(
   table: LoadedTable,
   attributes: AttributeMap,
