@@ -140,6 +140,8 @@ function lossesOfOutputs(network: Network, x: tf.Tensor5D, truth: tf.Tensor4D) {
   return { losses, supervised: outputs.length === 1 ? losses : supervised.div<tf.Tensor1D>(total) };
 }
 
+// As floats and back: wasm strides any tensor as float32 and says so of its answer.
 function everyNth(labels: tf.Tensor4D, [z, y, x]: Size): tf.Tensor4D {
-  return tf.stridedSlice(labels, [0, 0, 0, 0], labels.shape, [1, z, y, x]) as tf.Tensor4D;
+  const values = labels.toFloat();
+  return tf.stridedSlice(values, [0, 0, 0, 0], labels.shape, [1, z, y, x]).toInt() as tf.Tensor4D;
 }

@@ -143,3 +143,29 @@ test('adds up the same loss and gradients from cases one by one as from the whol
   tf.dispose([images, labels]);
   own.dispose();
 });
+
+test('with deep supervision the coarser levels learn from every second label', () => {
+  const own = createNetwork({
+    channels: 1,
+    classes: 2,
+    features: [4, 6, 8],
+    seed: 1,
+    ...levelSizes(3, true),
+    deepSupervision: true,
+  });
+  const values = numbers([1, 4, 8, 8, 1], 1);
+  const images = tf.tensor5d(values, [1, 4, 8, 8, 1]);
+  const classes = Int32Array.from(values, (value) => (value > 0.2 ? 1 : 0));
+  const labels = tf.tensor4d(classes, [1, 4, 8, 8], 'int32');
+  const coarse = classes.filter((_, k) => (k >> 6) % 2 === 0 && (k >> 3) % 2 === 0 && k % 2 === 0);
+  const { loss } = lossAndGradients({ network: own, images, labels, lossFactors: [1] });
+  const wanted = tf.tidy(() => {
+    const [fine, second] = own.outputs(images);
+    const truth = tf.tensor4d(coarse, [1, 2, 4, 4], 'int32');
+    const [one, two] = [caseLosses(fine!, labels), caseLosses(second!, truth)];
+    return (one.dataSync()[0]! + two.dataSync()[0]! / 2) / 1.5;
+  });
+  expect(relativeError([loss], [wanted])).toBeLessThan(1e-5);
+  tf.dispose([images, labels]);
+  own.dispose();
+});
