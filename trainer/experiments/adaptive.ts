@@ -130,6 +130,6 @@ export const adaptiveExperiment: Experiment = {
       correction: { strength: 0 },
     }),
     adaptiveArm('adaptive', cases, 0),
-    adaptiveArm('adaptive, corrected', cases, 1),
+    adaptiveArm('adaptive corrected', cases, 1),
   ],
 };
