@@ -115,7 +115,7 @@ export async function insertSwitch(orm: Orm, given: Switch): Promise<Stage | nul
     await tx.execute(sql`select 1 from jobs where id = ${jobId} for update`);
     const last = (await listStages(tx, [jobId])).at(-1);
     if (last !== undefined && last.fromEpoch >= fromEpoch) return null;
-    const row = await storedChild(tx, jobId, child);
+    const { row, entry } = await storedChild(tx, jobId, child);
     const { digest, header } = row;
     await tx.insert(jobSnapshots).values({ jobId, fromEpoch, snapshotId: row.id, at });
     if (header.cause === 'revert') {
@@ -124,22 +124,28 @@ export async function insertSwitch(orm: Orm, given: Switch): Promise<Stage | nul
     }
     const detail = { ...given.detail, to: digest, fromEpoch, cause: header.cause };
     await insertEvent(tx, { jobId, at, kind: 'snapshotSwitched', detail });
+    // Entries last, as elsewhere: whoever holds the lock of the chain waits for no other.
+    if (entry !== null) await appendAudit(tx, entry);
     await appendAudit(tx, { ...given.entry, detail });
     return { jobId, fromEpoch, snapshotId: row.id, digest, cause: header.cause };
   });
 }
 
-async function storedChild(tx: Orm, jobId: string, child: MadeChild): Promise<SnapshotRow> {
-  if (child.stored !== null) return child.stored;
+async function storedChild(
+  tx: Orm,
+  jobId: string,
+  child: MadeChild,
+): Promise<{ row: SnapshotRow; entry: AuditEntry | null }> {
+  if (child.stored !== null) return { row: child.stored, entry: null };
   const { made, entry, origin, inputDigest } = child;
   const added = await insertSnapshot(tx, made);
   if (added === null) {
     const { workspaceId } = made.row;
-    return (await findSnapshotByInput(tx, { workspaceId, inputDigest })) as SnapshotRow;
+    const row = (await findSnapshotByInput(tx, { workspaceId, inputDigest })) as SnapshotRow;
+    return { row, entry: null };
   }
   await insertOrigin(tx, { snapshotId: made.row.id, jobId, origin });
-  await appendAudit(tx, { ...entry, detail: { ...entry.detail, ...added.kept } });
-  return added.row;
+  return { row: added.row, entry: { ...entry, detail: { ...entry.detail, ...added.kept } } };
 }
 
 /** Says in an event why nothing was switched; `answered` also takes back a wish to revert. */

@@ -4,7 +4,7 @@
 import { beforeAll, describe, expect, test } from 'vitest';
 import { must } from '../support/builders.ts';
 import type { JobTest } from '../support/jobs.ts';
-import { jobSettings } from '../support/jobs.ts';
+import { jobSettings, ledgerRange } from '../support/jobs.ts';
 import { movingRules, movingRun, openMoving, readersOf } from '../support/moving.ts';
 
 const epochs = 8;
@@ -137,6 +137,19 @@ describe('an adaptive job', () => {
     // A report in passing, before the next epoch has ended, says it again and decides nothing.
     const { status, body } = await api.trainer(id).report({ sequence: 9 });
     expect([status, body.snapshot]).toEqual([200, announced]);
+  });
+
+  test('whose trainer sends a report twice at once has one switch, and one answer', async () => {
+    const id = await launched(root);
+    const run = await movingRun(api, id);
+    await run.epoch(0, { losses: hard });
+    const range = await ledgerRange(api, { epoch: 1, snapshot: root });
+    const body = { sequence: 1, ledger: [range] };
+    const answers = await Promise.all([1, 2, 3].map(() => api.trainer(id).report(body)));
+    const announced = answers.map((answer) => answer.body.snapshot);
+    expect(announced[0]).toMatchObject({ fromEpoch: 2 });
+    expect(announced).toEqual([announced[0], announced[0], announced[0]]);
+    expect(await see.eventsOf(id, 'snapshotSwitched')).toHaveLength(1);
   });
 
   test('that goes on drawing by the old snapshot is a mismatch, and moves no more', async () => {
