@@ -1,6 +1,7 @@
 // What a training step keeps in memory, as an estimate from sizes alone.
 
 import type { Size } from '../nifti.ts';
+import { caseByCase } from '../step.ts';
 
 /** What the estimate depends on; `classes` counts the background. */
 export type StepSize = {
@@ -13,16 +14,25 @@ export type StepSize = {
   strides: Size[];
 };
 
+/**
+ * Arrays of a step while they live longest, each voxels times features (classes, channels) long:
+ * measured with `tf.profile`, whose numbers stand in README.md.
+ */
+export type ArrayCounts = { encoder: number; decoder: number; classes: number; channels: number };
+
+/** Where convolutions are put together from smaller operations. */
+export const wasmArrays: ArrayCounts = { encoder: 39, decoder: 37, classes: 24, channels: 8 };
+export const nativeArrays: ArrayCounts = { encoder: 14, decoder: 25, classes: 24, channels: 2 };
+
+/** The heap of wasm ends at 4 GiB: a larger budget is one of the native backend. */
+export const arraysWithin = (memoryMiB: number): ArrayCounts =>
+  memoryMiB <= 4096 ? wasmArrays : nativeArrays;
+
 const bytesOfFloat = 4;
 /** Value, gradient, two moments and the moving average of a parameter. */
 const copiesOfParameter = 5;
-/** Arrays kept per level, each voxels times features long: see README.md. */
-const encoderArrays = 5;
-const decoderArrays = 8;
-/** An activation and its gradient. */
-const withGradients = 2;
-/** Logits, their softmax, its logarithm and the labels one-hot. */
-const arraysOfLoss = 4;
+/** Large cases of a batch are computed one by one, on wasm by as many cores as there are. */
+const coresAssumed = 2;
 
 const product = (size: Size): number => size[0] * size[1] * size[2];
 
@@ -42,16 +52,16 @@ export function parameterCount(size: Omit<StepSize, 'patch' | 'batchSize'>): num
   return count;
 }
 
-/** Bytes of one training step with all cases of a batch at once, all of it float32. */
-export function stepBytes(size: StepSize): number {
+/** Bytes of one training step, all of it float32. */
+export function stepBytes(size: StepSize, arrays: ArrayCounts): number {
   const { patch, batchSize, channels, classes, features, strides } = size;
   let voxels = product(patch);
-  let floats = voxels * (channels + arraysOfLoss * classes);
+  const cases = caseByCase(voxels) ? Math.min(batchSize, coresAssumed) : batchSize;
+  let floats = voxels * (arrays.channels * channels + arrays.classes * classes);
   for (const [level, count] of features.entries()) {
     voxels /= product(strides[level]);
-    const arrays = encoderArrays + (level === features.length - 1 ? 0 : decoderArrays);
-    floats += arrays * voxels * count;
+    const up = level === features.length - 1 ? 0 : arrays.decoder;
+    floats += (arrays.encoder + up) * voxels * count;
   }
-  const parameters = copiesOfParameter * parameterCount(size);
-  return bytesOfFloat * (withGradients * batchSize * floats + parameters);
+  return bytesOfFloat * (cases * floats + copiesOfParameter * parameterCount(size));
 }

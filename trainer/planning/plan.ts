@@ -4,7 +4,7 @@
 import type { Normalization, TrainingPlan } from '../../api/contract/plans.ts';
 import type { Size } from '../nifti.ts';
 import { defaultMemoryMiB, exitCodes, TrainerError } from '../settings.ts';
-import { type StepSize, stepBytes } from './memory.ts';
+import { arraysWithin, type StepSize, stepBytes } from './memory.ts';
 import { type CaseGrid, medianShapeAt, targetSpacing } from './spacing.ts';
 import { divisorsOf, kernelsFor, smallestFeatureMap, stridesFor } from './topology.ts';
 
@@ -84,7 +84,8 @@ function planNetwork(given: Given): NetworkPlan {
     const round = tries === 0 ? Math.round : Math.floor;
     const patch = settings.patch ?? fitted(wanted, divisors, round);
     requireFitting(patch, divisors);
-    const estimate = Math.ceil(stepBytes(sizeOf(given, levels, patch)) / 2 ** 20);
+    const arrays = arraysWithin(settings.memoryMiB);
+    const estimate = Math.ceil(stepBytes(sizeOf(given, levels, patch), arrays) / 2 ** 20);
     const small = product(patch) <= tier.side ** 3 && estimate <= settings.memoryMiB;
     if (small || settings.patch) return { ...levels, patch, estimate };
     const axis = longestAxis(patch, median, divisors);
@@ -94,8 +95,9 @@ function planNetwork(given: Given): NetworkPlan {
           `${patch.join(' x ')} in batches of ${settings.batchSize} needs ${estimate} MiB`,
       );
     }
-    wanted = [...patch];
-    wanted[axis] -= divisors[axis];
+    // What rounding added beyond the median case goes first.
+    wanted = patch.map((length, k) => Math.min(length, median[k])) as Size;
+    wanted[axis] = Math.min(wanted[axis], patch[axis] - divisors[axis]);
   }
 }
 
