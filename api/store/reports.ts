@@ -98,7 +98,7 @@ async function storeNews(
   await insertEvent(tx, { jobId, at, kind: 'stopRequested', detail });
 }
 
-/** What the attempt computes on, and what it planned: events that a reader of the history asks for. */
+/** What the attempt computes on and what it planned: events that readers of the history ask for. */
 async function storeStart(tx: Orm, report: StoredReport): Promise<void> {
   const { key, at, environment, plan } = report;
   const { jobId, attempt } = key;

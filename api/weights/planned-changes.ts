@@ -4,7 +4,7 @@ import type { AttributeMap } from '../contract/attributes.ts';
 import type { RuleDocument } from '../contract/rule-sets.ts';
 import { readsOf } from './rules.ts';
 
-/** A sentence for each way in which rules change the draws of a running job; none: they never do. */
+/** A sentence for each way in which rules change the draws of a running job; none: they stay. */
 export function plannedChanges(rules: RuleDocument, attributes: AttributeMap): string[] {
   const { schedule, adaptive } = rules;
   const changes: string[] = [];
