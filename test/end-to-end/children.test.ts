@@ -10,7 +10,7 @@ import { sql } from 'drizzle-orm';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import type { Job, LedgerEpoch } from '../../api/contract/jobs.ts';
 import { launchTargetsSchema } from '../../api/contract/targets.ts';
-import type { TrainerCase } from '../../api/contract/trainer.ts';
+import type { Report, TrainerCase } from '../../api/contract/trainer.ts';
 import { reconcileJobs } from '../../api/services/jobs/reconcile.ts';
 import { rows } from '../../api/store/database.ts';
 import { train } from '../../trainer/main.ts';
@@ -30,7 +30,7 @@ const settings = {
   network: { features: [2, 4] },
   patch: [4, 8, 8],
   validateEvery: 7,
-  checkpointEvery: 3,
+  checkpointEvery: 2,
   prefetch: 0,
 };
 const rules = {
@@ -42,7 +42,7 @@ const rules = {
     ],
   },
   schedule: { kind: 'ramp', epochs: 2, stages: 2 },
-  adaptive: { everyEpochs: 1, attribute: 'runLoss', momentum: 0.5, minEvidence: 1, maxShift },
+  adaptive: { everyEpochs: 2, attribute: 'runLoss', momentum: 0.5, minEvidence: 1, maxShift },
 };
 
 const launcher = createFakeLauncher();
@@ -51,8 +51,8 @@ let api: TestApp;
 let snapshot: string;
 let address: string;
 let close: () => void;
-/** Sees every request of a trainer process that was answered. */
-let seen: (request: Request) => Promise<void> = async () => {};
+/** Sees what a trainer process has reported, once it was answered. */
+let seen: (report: Partial<Report>) => void = () => {};
 
 beforeAll(async () => {
   root = mkdtempSync(join(tmpdir(), 'cw-children-'));
@@ -63,8 +63,10 @@ beforeAll(async () => {
   snapshot = await frozen(await writeTinyDataset(join(root, 'data'), sides));
   await new Promise<void>((ready) => {
     const answer = async (request: Request) => {
+      const isReport = new URL(request.url).pathname === '/v1/trainer/reports';
+      const report = isReport ? await request.clone().json() : {};
       const response = await api.app.fetch(request);
-      await seen(request);
+      seen(report);
       return response;
     };
     const server = serve({ fetch: answer, port: 0, hostname: '127.0.0.1' }, ({ port }) => {
@@ -129,8 +131,8 @@ async function trained(id: string, attempt: number, outPath: string): Promise<Jo
   return await read(id);
 }
 
-/** A trainer of its own process, killed as soon as it asks for the snapshot of an epoch. */
-async function killedAt(epoch: number, id: string, outPath: string): Promise<void> {
+/** A trainer of its own process, killed once the draws of an epoch are reported. */
+async function killedAfter(epoch: number, id: string, outPath: string): Promise<void> {
   const key = `cw-${id}-1`;
   const environment = {
     CW_API: address,
@@ -144,17 +146,21 @@ async function killedAt(epoch: number, id: string, outPath: string): Promise<voi
     ['--import', 'tsx', 'trainer/main.ts', '--backend', 'cpu'],
     { env: { ...process.env, ...environment }, stdio: ['ignore', 'ignore', 'inherit'] },
   );
-  seen = async ({ url }) => {
-    const { pathname, searchParams } = new URL(url);
-    if (pathname !== '/v1/trainer/snapshot') return;
-    const stage = (await read(id)).snapshots.find(({ fromEpoch }) => fromEpoch === epoch);
-    if (stage?.digest === searchParams.get('digest')) trainer.kill('SIGKILL');
+  seen = ({ ledger = [] }) => {
+    if (ledger.some((range) => range.epoch === epoch)) trainer.kill('SIGKILL');
   };
   const signal = await new Promise((ended) => trainer.once('exit', (_, how) => ended(how)));
   expect(signal).toBe('SIGKILL');
   launcher.observe(key, { state: 'failed', exit: { code: null, signal: 'SIGKILL' } });
   await reconcileJobs(api.deps);
 }
+
+/** The digest of what each epoch is drawn by, as the job says. */
+const drawnBy = ({ snapshots }: Job): string[] =>
+  Array.from(
+    { length: settings.epochs },
+    (_, epoch) => snapshots.findLast(({ fromEpoch }) => fromEpoch <= epoch)!.digest,
+  );
 
 const ledgerOf = async (id: string): Promise<LedgerEpoch[]> =>
   (await must(api, 200, 'GET', `/v1/jobs/${id}/ledger`)).items;
@@ -165,27 +171,25 @@ describe('a job with a ramp and evidence of its own', () => {
   beforeAll(async () => {
     const id = await launch();
     const outPath = mkdtempSync(join(root, 'out-'));
-    await killedAt(4, id, outPath);
+    await killedAfter(4, id, outPath);
     killed = await read(id);
     await must(api, 200, 'POST', `/v1/jobs/${id}/retry`, { reason: 'it was killed' });
     resumed = await trained(id, 2, outPath);
   }, 120_000);
 
-  test('is killed in an epoch, and its next attempt ends with every draw verified', async () => {
+  test('is killed behind its checkpoint, and its next attempt ends with every draw verified', async () => {
     expect(killed).toMatchObject({ state: 'failed', reason: { code: 'external' } });
-    expect(killed.snapshots.map(({ fromEpoch }) => fromEpoch)).toEqual([0, 1, 2, 3, 4]);
+    expect(killed.snapshots.map(({ fromEpoch }) => fromEpoch)).toEqual([0, 1, 2, 4]);
     expect(resumed.state).toBe('succeeded');
     expect(resumed.verifiedDraws).toEqual({ verified: 7, partial: 0, mismatch: 0 });
     const ledger = await ledgerOf(resumed.id);
-    // Its checkpoint was of the start of epoch 3, which it did again by the same snapshot.
-    expect(ledger.map(({ repeated }) => repeated)).toEqual([0, 0, 0, 8, 0, 0, 0]);
+    // Its checkpoint was of the start of epoch 4, which it did again by the same snapshot.
+    expect(ledger.map(({ repeated }) => repeated)).toEqual([0, 0, 0, 0, 8, 0, 0]);
     const { snapshots } = resumed;
-    expect(snapshots.slice(0, 5)).toEqual(killed.snapshots);
-    expect(ledger.map((epoch) => epoch.snapshot)).toEqual(snapshots.map(({ digest }) => digest));
-    expect(snapshots.map(({ cause }) => cause)).toEqual([
-      ...['ramp', 'ramp', 'ramp'],
-      ...['adaptive', 'adaptive', 'adaptive', 'adaptive'],
-    ]);
+    expect(snapshots.slice(0, 4)).toEqual(killed.snapshots);
+    expect(ledger.map((one) => one.snapshot)).toEqual(drawnBy(resumed));
+    const causes = ['ramp', 'ramp', 'ramp', 'adaptive', 'adaptive'];
+    expect(snapshots.map(({ cause }) => cause)).toEqual(causes);
   });
 
   test('has the children of a run that nobody killed, as its evidence counts once', async () => {
@@ -198,7 +202,7 @@ describe('a job with a ramp and evidence of its own', () => {
         from job_snapshots s join snapshot_origins o using (snapshot_id)
         where s.job_id = ${resumed.id} and o.seen is not null order by 1`,
     );
-    const draws = [3, 4, 5, 6].map((epoch) => ({ epoch, seen: epoch * settings.drawsPerEpoch }));
+    const draws = [4, 6].map((epoch) => ({ epoch, seen: epoch * settings.drawsPerEpoch }));
     expect(counted).toEqual(draws);
   }, 120_000);
 
@@ -250,7 +254,7 @@ describe('a job with a ramp and evidence of its own', () => {
       const path = `/v1/datasets/tiny/cases/${id}/usage?job=${resumed.id}`;
       const [{ drawn }] = (await must(api, 200, 'GET', path)).jobs;
       let replayed = 0;
-      for (const [epoch, { digest }] of snapshots.entries()) {
+      for (const [epoch, digest] of drawnBy(resumed).entries()) {
         const query = `seed=5&epoch=${epoch}&draws=${settings.drawsPerEpoch}`;
         const response = await api.send('GET', `/v1/snapshots/${digest}/draws?${query}`);
         const ids = (await response.text()).trim().split('\n');
