@@ -45,6 +45,52 @@ describe('a case', () => {
     expect([...foreground.get(1)!]).toEqual([0, 0, 0, 19]);
   });
 
+  test('comes on the spacing of the plan, and keeps its own labels to be compared with', async () => {
+    const images = [await file('grid_0000', ramp()), await file('grid_0001', ramp().reverse())];
+    const files = { id: 'a', images, label: await file('grid', someLabels()) };
+    const half = await loadCase({ ...files, values, spacing: [2, 1, 0.5] });
+    expect(half.shape).toEqual([2, 5, 12]);
+    expect(half.spacing).toEqual([2, 1, 0.5]);
+    expect([half.image.length, half.labels.length]).toEqual([2 * 120, 120]);
+    expect(half.own).toEqual({ labels: Uint8Array.from(someLabels()), shape, spacing });
+    const seen = [...half.foreground.get(1)!].reduce((a, b) => a + b, 0);
+    expect(seen).toBe(half.labels.filter((label) => label === 1).length);
+    // The channels run against each other: resampled and scaled alike, they cancel out.
+    for (let k = 0; k < 120; k++) {
+      expect(half.image[2 * k]! + half.image[2 * k + 1]!).toBeCloseTo(0, 4);
+    }
+    expect(half.image[2 * 119]).toBeGreaterThan(half.image[0]!);
+  });
+
+  test('whose voxels stay as many is not touched', async () => {
+    const files = { id: 'a', images: [await file('same_0000', ramp())] };
+    const label = await file('same', someLabels());
+    const plain = await loadCase({ ...files, label, values });
+    const near = await loadCase({ ...files, label, values, spacing: [1.05, 0.95, 1.001] });
+    expect(near).toEqual(plain);
+    expect(near.own).toBeNull();
+    expect(near.spacing).toEqual([1, 1, 1]);
+  });
+
+  test('has each channel scaled by its own rule', async () => {
+    const images = [await file('two_0000', ramp()), await file('two_0001', ramp())];
+    const { image } = await loadCase({
+      id: 'a',
+      images,
+      label: await file('two', someLabels()),
+      values,
+      normalization: [
+        { kind: 'ct', low: 10, high: 100, mean: 50, deviation: 10 },
+        { kind: 'none' },
+      ],
+    });
+    expect([0, 60, 119].map((k) => [image[2 * k], image[2 * k + 1]])).toEqual([
+      [-4, 0],
+      [1, 60],
+      [5, 119],
+    ]);
+  });
+
   test('is refused when its label has another shape', async () => {
     const label = await file('shape', ramp(24).fill(0), [2, 3, 4]);
     const paths = { id: 'x', images: [await file('x_0000', ramp())], label, values };

@@ -2,7 +2,7 @@
 
 import { expect, test } from 'vitest';
 import { mirrorVoxels } from '../../trainer/augment/mirror.ts';
-import { predictVolume } from '../../trainer/inference.ts';
+import { predictCase, predictVolume } from '../../trainer/inference.ts';
 import type { Size } from '../../trainer/nifti.ts';
 
 test.each<[string, Size]>([
@@ -88,4 +88,34 @@ test('mirrors whole voxels, not the values within them', () => {
   expect([...voxels]).toEqual([2, 20, 1, 10, 4, 40, 3, 30]);
   mirrorVoxels(voxels, { size: [1, 2, 2], axis: 'y', values: 2 });
   expect([...voxels]).toEqual([4, 40, 3, 30, 2, 20, 1, 10]);
+});
+
+test('a case is answered on its own grid, which costs nothing where that is the plan’s', async () => {
+  const learner = {
+    patch: [4, 8, 8] as Size,
+    divisors: [2, 2, 2] as Size,
+    classCount: 2,
+    // The first half of the rows is foreground.
+    probabilities: async (_window: Float32Array, size: Size) =>
+      Float32Array.from({ length: 2 * size[0] * size[1] * size[2] }, (_, i) =>
+        (Math.floor((i >> 1) / size[2]) % size[1] < size[1] / 2 ? 1 : 0) === i % 2 ? 0.75 : 0.25,
+      ),
+  };
+  const shape: Size = [4, 8, 8];
+  const grid = { ...ramp(shape), spacing: [5, 1, 1] as Size };
+  const plain = { id: 'a', ...grid, foreground: new Map(), own: null };
+  const same = await predictCase(plain, learner);
+  expect(same.labels).toBe(plain.labels);
+  expect(same.probabilities).toEqual(await predictVolume(plain, learner));
+  const labels = new Uint8Array(8 * 4 * 16).fill(1);
+  const own = { labels, shape: [8, 4, 16] as Size, spacing: [2.5, 2, 0.5] as Size };
+  const back = await predictCase({ ...plain, own }, learner);
+  expect(back.labels).toBe(labels);
+  expect(back.shape).toEqual([8, 4, 16]);
+  for (let voxel = 0; voxel < labels.length; voxel++) {
+    const row = Math.floor(voxel / 16) % 4;
+    const [first, second] = [back.probabilities[2 * voxel]!, back.probabilities[2 * voxel + 1]!];
+    expect(first + second).toBeCloseTo(1, 5);
+    expect(second > first).toBe(row < 2);
+  }
 });
