@@ -95,7 +95,9 @@ function startWorker({ cases, settings, cacheBytes }: Making & { cacheBytes: num
   let ended: TrainerError | null = null;
 
   worker.on('message', (answer: Answer) => {
-    const asker = waiting.get(answer.number)!;
+    const asker = waiting.get(answer.number);
+    // An answer that was under way when the source was closed.
+    if (asker === undefined) return;
     waiting.delete(answer.number);
     if (answer.error === undefined) asker.resolve(answer.batch);
     else asker.reject(new TrainerError(answer.error));

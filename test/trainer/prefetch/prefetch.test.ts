@@ -108,6 +108,14 @@ test('a closed source answers with an error, not never', async () => {
   await expect(next()).rejects.toThrow(TrainerError);
 });
 
+test('answers that come while a source is being closed are passed over', async () => {
+  for (let k = 0; k < 8; k++) {
+    const opened = source(64);
+    await take(opened, 1);
+    await opened.close();
+  }
+});
+
 test('a process started as the trainer is ends by itself once its source is closed', async () => {
   const at = (path: string) => JSON.stringify(new URL(`../../../${path}`, import.meta.url).href);
   const given = { lines, dataPath: root, channelCount: 1, classCount: 2, cacheBytes: 1 };
