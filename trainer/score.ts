@@ -7,7 +7,7 @@ import { join } from 'node:path';
 import { type Checkpoint, decodeCheckpoint, type Model, writeAtomically } from './checkpoint.ts';
 import { loadCase } from './data.ts';
 import { countVoxels, likeliestClasses } from './evaluate.ts';
-import { predictVolume } from './inference.ts';
+import { predictCase } from './inference.ts';
 import { createLearner, type Learner } from './learner.ts';
 import { readVolume, writeVolume } from './nifti.ts';
 import { type Folds, labelValues, type RawDataset, readRawDataset } from './nnunet-raw.ts';
@@ -152,12 +152,14 @@ async function scoreCase(
   const under = (path: string) => join(request.dataDir, path);
   const images = one.images.map(under);
   const values = labelValues(dataset.labels);
-  const loaded = await loadCase({ id, images, label: under(one.label), values });
+  const { spacing: planned, normalization } = model;
+  const plan = { values, spacing: planned, normalization };
+  const loaded = await loadCase({ id, images, label: under(one.label), ...plan });
   const mirrors = request.mirror ? model.mirrorAxes : [];
-  const probabilities = await predictVolume(loaded, learner, mirrors);
+  const { probabilities, labels } = await predictCase(loaded, learner, mirrors);
   const predicted = likeliestClasses(probabilities, model.classes.length);
   const { shape, spacing, geometry } = await readVolume(images[0]);
   const volume = { data: Float32Array.from(predicted), shape, spacing, geometry };
   await writeVolume(join(request.outDir, `${id}.nii.gz`), volume, 'uint8');
-  return { id, counts: countVoxels(predicted, loaded.labels, model.classes.length) };
+  return { id, counts: countVoxels(predicted, labels, model.classes.length) };
 }

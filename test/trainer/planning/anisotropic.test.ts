@@ -9,7 +9,8 @@ import type { TrainingPlan } from '../../../api/contract/plans.ts';
 import type { TrainerCase } from '../../../api/contract/trainer.ts';
 import { philoxWords } from '../../../api/weights/philox.ts';
 import { train } from '../../../trainer/main.ts';
-import { type Size, writeVolume } from '../../../trainer/nifti.ts';
+import { readVolume, type Size, writeVolume } from '../../../trainer/nifti.ts';
+import { scoreFold } from '../../../trainer/score.ts';
 import { exitCodes } from '../../../trainer/settings.ts';
 import { backendUnderTest } from '../../support/native.ts';
 import { tickingClock } from '../../support/ticking-clock.ts';
@@ -102,6 +103,25 @@ function run(service: TrainerService, signal = new AbortController().signal): Pr
   return train({ environment, fetch: service.fetch, clock: tickingClock(), signal, say });
 }
 
+/** The checkpoint scored by itself, from nothing but its file and the images. */
+async function scoreLatest() {
+  const dataset = { name: 'Thick', channel_names: job.channels, labels: job.labels };
+  writeFileSync(join(root, 'dataset.json'), JSON.stringify(dataset));
+  const split = [{ train: ['t0', 't1', 't2'], val: ['v0'] }];
+  writeFileSync(join(root, 'splits_final.json'), JSON.stringify(split));
+  const request = {
+    checkpoint: join(outPath, 'checkpoint-latest.cwc'),
+    dataDir: root,
+    outDir: join(outPath, 'scored'),
+    splitFile: null,
+    fold: null,
+    backend: backendUnderTest as 'wasm' | 'native',
+    mirror: true,
+    anyway: false,
+  };
+  return (await scoreFold(request, { say: () => {}, tell: () => {} })).summary;
+}
+
 const storedPlan = () => JSON.parse(readFileSync(join(outPath, 'plan.json'), 'utf8'));
 const plansOf = ({ state }: TrainerService): TrainingPlan[] =>
   state.reports.flatMap(({ plan }) => plan ?? []);
@@ -138,7 +158,13 @@ test('thick slices of several spacings are planned, resampled, learned and compa
   expect(said).toContain(
     'plan: spacing 3.4 x 1 x 1 mm, median case 9 x 24 x 24; 3 of 3 training cases are resampled',
   );
-  expect(service.state.finished!.summary.dice!.ball).toBeGreaterThan(0.8);
+  const { dice } = service.state.finished!.summary;
+  expect(dice!.ball).toBeGreaterThan(0.8);
+  const { foreground_mean: scored } = await scoreLatest();
+  expect(scored.Dice).toBeCloseTo(dice!.ball!, 6);
+  const { shape, spacing } = await readVolume(join(outPath, 'scored/v0.nii.gz'));
+  expect(shape).toEqual(grids.v0!.shape);
+  expect(spacing.map((mm) => Number(mm.toFixed(5)))).toEqual(grids.v0!.spacing);
 });
 
 test('a later attempt goes on with the stored plan, and a checkpoint of another is not used', async () => {
