@@ -77,7 +77,7 @@ function readBackendFlag(flags: string[]): BackendChoice | null {
   return chosen;
 }
 
-/** Settings with the trainer's own defaults filled in; what is left out is planned from the data. */
+/** Settings with the trainer's own defaults filled in; the data decide what is left out. */
 export type ResolvedSettings = Omit<
   Settings,
   'learningRate' | 'network' | 'patch' | 'optimizer'
