@@ -43,11 +43,11 @@ function looksOf(total: number): Look[] {
 export const prevalenceExperiment: Experiment = {
   name: 'prevalence',
   settings: {
-    steps: 450,
+    steps: 900,
     batchSize: 8,
     drawsPerEpoch: 400,
     learningRate: 4e-3,
-    averaging: 0,
+    averaging: 0.98,
     features: [8, 16],
   },
   training: (seed) => ambiguousCases(seed, 1600),
