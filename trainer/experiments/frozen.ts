@@ -1,5 +1,5 @@
-// Rules frozen into a snapshot without a service, through the functions that the service uses: exact
-// units, factors, digest, and so the same draws.
+// Rules frozen into a snapshot without a service, through the functions that the service uses:
+// exact units, factors, digest, and so the same draws.
 
 import { createHash } from 'node:crypto';
 import canonicalize from 'canonicalize';

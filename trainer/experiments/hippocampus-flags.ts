@@ -52,7 +52,7 @@ export type HippocampusFlags = {
 const stepsPerSecond = 2;
 const stepsPerEpoch = 50;
 
-/** Reads the flags; throws a sentence for a missing or unknown one, or a setting that is refused. */
+/** Reads the flags; throws a sentence for a missing or unknown one, or a refused setting. */
 export function hippocampusFlags(args: string[]): HippocampusFlags {
   const { values } = parseArgs({ args, options });
   if (values.data === undefined) {

@@ -110,7 +110,7 @@ function linesOf(raw: RawDataset, fold: number): TrainerCase[] {
     })) as TrainerCase[];
 }
 
-/** Uniform draws, or those of a rules file over the attributes that `counterweight scan` measures. */
+/** Uniform draws, or those of a rules file over the attributes that a scan measures. */
 async function snapshotOf(
   { data, fold, rules }: HippocampusFlags,
   raw: RawDataset,

@@ -1,5 +1,5 @@
-// npm run experiment -- NAME [FLAGS]: what the method does to a network, measured on demand. Nothing
-// here is a test.
+// npm run experiment -- NAME [FLAGS]: what the method does to a network, measured on demand.
+// Nothing here is a test.
 
 import { adaptiveExperiment } from './adaptive.ts';
 import { hippocampus } from './hippocampus.ts';

@@ -1,5 +1,5 @@
-// Experiment (a): three in a hundred images have a ring among their solid lesions. Which draws make a
-// network find rings in a few hundred steps?
+// Experiment (a): three in a hundred images have a ring among their solid lesions. Which draws make
+// a network find rings in a few hundred steps?
 
 import type { Arm } from './arms.ts';
 import { naiveArm, snapshotArm } from './arms.ts';

@@ -1,4 +1,4 @@
-// An experiment on made-up images: arms times seeds, a line of progress for each, a table, and JSON.
+// An experiment on made-up images: arms times seeds, a line of progress for each, tables, JSON.
 
 import { writeFileSync } from 'node:fs';
 import { cpus } from 'node:os';
