@@ -33,9 +33,9 @@ export const exceptions: Exception[] = [
   {
     rule: 'every folder has a README',
     path: 'trainer/README.md',
-    upTo: 150,
+    upTo: 160,
     about: 'more than a page',
-    reason: 'settings, environment, metrics and exit codes are one reference, read side by side',
+    reason: 'settings, environment, metrics, exit codes and experiments are one reference',
   },
   {
     rule: 'no test sleeps',
