@@ -66,14 +66,17 @@ export function listCases({ lines, dataPath, channelCount }: Listed): CaseList {
 export function openCases(
   given: Listed & {
     classCount: number;
+    /** Whether the value after the last class marks voxels to leave out. */
+    ignore?: boolean;
     cacheBytes: number;
     plan?: Pick<LoadSettings, 'spacing' | 'normalization'>;
   },
 ): Cases {
-  const { classCount, cacheBytes, plan } = given;
+  const { classCount, ignore = false, cacheBytes, plan } = given;
   const list = listCases(given);
-  const values = new Set(Array.from({ length: classCount }, (_, value) => value));
-  const loading = { values, spacing: plan?.spacing, normalization: plan?.normalization };
+  const values = new Set(Array.from({ length: classCount + Number(ignore) }, (_, value) => value));
+  const ignored = ignore ? classCount : undefined;
+  const loading = { values, ignored, spacing: plan?.spacing, normalization: plan?.normalization };
   const load = caseCache((id) => loadCase({ ...list.filesOf(id), ...loading }), cacheBytes);
   return { ...list, loading, load };
 }

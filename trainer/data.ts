@@ -42,6 +42,8 @@ export type CaseFiles = {
 export type LoadSettings = {
   /** Values that the label image may hold. */
   values: ReadonlySet<number>;
+  /** The one of them that marks voxels to leave out; no patch is made to show it. */
+  ignored?: number;
   /** Spacing to resample to; left out, every case keeps its own. */
   spacing?: Size;
   /** One entry per channel; left out, all get z-scores. */
@@ -62,7 +64,9 @@ export async function loadCase(given: CaseFiles & LoadSettings): Promise<LoadedC
   }
   const { shape, spacing } = truth;
   const labels = labelArray(truth, label, values);
-  return onGrid({ id, image, channels, labels, shape, spacing }, given.spacing ?? spacing);
+  const loaded = onGrid({ id, image, channels, labels, shape, spacing }, given.spacing ?? spacing);
+  if (given.ignored !== undefined) loaded.foreground.delete(given.ignored);
+  return loaded;
 }
 
 type PlainCase = Omit<LoadedCase, 'foreground' | 'own'>;

@@ -27,7 +27,10 @@ export type Evaluation = {
   decileLosses: Record<string, number>;
 };
 
-/** Voxels per class in the prediction, in the truth and in both; index 0 is background. */
+/**
+ * Voxels per class in the prediction, in the truth and in both; index 0 is background. Voxels whose
+ * true value is past the last class are ignored.
+ */
 export function countVoxels(
   predicted: ArrayLike<number>,
   truth: ArrayLike<number>,
@@ -37,6 +40,7 @@ export function countVoxels(
   for (let i = 0; i < truth.length; i += 1) {
     const here = predicted[i]!;
     const there = truth[i]!;
+    if (there >= classCount) continue;
     counts[here]!.predicted += 1;
     counts[there]!.truth += 1;
     if (here === there) counts[here]!.both += 1;
@@ -57,7 +61,10 @@ export function likeliestClasses(probabilities: Float32Array, classCount: number
   return classes;
 }
 
-/** The loss of METHOD.md section 7 over a whole volume: cross entropy + 1 - mean soft Dice. */
+/**
+ * The loss of METHOD.md section 7 over a whole volume: cross entropy + 1 - mean soft Dice, without
+ * the ignored voxels, whose value is past the last class.
+ */
 export function volumeLoss(
   probabilities: Float32Array,
   truth: ArrayLike<number>,
@@ -66,8 +73,11 @@ export function volumeLoss(
   const both = new Float64Array(classCount);
   const sum = new Float64Array(classCount);
   let entropy = 0;
+  let voxels = 0;
   for (let voxel = 0, at = 0; voxel < truth.length; voxel += 1, at += classCount) {
     const label = truth[voxel]!;
+    if (label >= classCount) continue;
+    voxels += 1;
     entropy -= Math.log(Math.max(probabilities[at + label]!, 1e-7));
     both[label]! += probabilities[at + label]!;
     sum[label]! += 1;
@@ -75,7 +85,7 @@ export function volumeLoss(
   }
   let dice = 0;
   for (let k = 1; k < classCount; k += 1) dice += (2 * both[k]! + 1e-5) / (sum[k]! + 1e-5);
-  return entropy / truth.length + 1 - dice / (classCount - 1);
+  return entropy / Math.max(1, voxels) + 1 - dice / (classCount - 1);
 }
 
 /** Predicts one whole case and compares it with its label; nothing is learned from it. */

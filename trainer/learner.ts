@@ -3,6 +3,7 @@
 
 import * as tf from '@tensorflow/tfjs';
 import type { Checkpoint, NamedTensors } from './checkpoint.ts';
+import { hasIgnored } from './masked-loss.ts';
 import { createNetwork, levelSizes, type Network, type NetworkShape } from './network.ts';
 import type { Size } from './nifti.ts';
 import { createOptimizer, type Optimizer, type OptimizerOptions } from './optimizer.ts';
@@ -87,7 +88,7 @@ export function createLearner(options: LearnerOptions, workers?: CaseWorkers): L
     parameterCount: network.parameterCount,
     step: ({ lossFactors, learningRate, ...batch }) => {
       optimizer.show('trained');
-      const own = { network, patch, channelCount };
+      const own = { network, patch, channelCount, classCount };
       const count = lossFactors.length;
       const part =
         workers === undefined
@@ -118,17 +119,19 @@ export function createLearner(options: LearnerOptions, workers?: CaseWorkers): L
 
 // The part of some cases of a batch, from case `from` on.
 function partOfCases(
-  { network, patch, channelCount }: { network: Network; patch: Size; channelCount: number },
+  own: { network: Network; patch: Size; channelCount: number; classCount: number },
   batch: Batch,
   { from, lossFactors, count }: { from: number; lossFactors: number[]; count: number },
 ): Part {
+  const { network, patch, channelCount, classCount } = own;
   const voxels = patch[0] * patch[1] * patch[2];
   const [start, end] = [from * voxels, (from + lossFactors.length) * voxels];
   const voxelsOf = batch.images.subarray(start * channelCount, end * channelCount);
   const images = tf.tensor5d(voxelsOf, [lossFactors.length, ...patch, channelCount]);
   const classes = batch.labels.subarray(start, end);
   const labels = tf.tensor4d(classes, [lossFactors.length, ...patch], 'int32');
-  const part = lossAndGradients({ network, images, labels, lossFactors, count });
+  const masked = hasIgnored(classes, classCount);
+  const part = lossAndGradients({ network, images, labels, lossFactors, count, masked });
   tf.dispose([images, labels]);
   return part;
 }

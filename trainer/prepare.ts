@@ -58,7 +58,8 @@ export async function prepare(
   });
   const plan = await planOf({ ...given, say, settings, list });
   const { cacheBytes, workerCacheBytes } = cacheShares(settings.prefetch);
-  const cases = openCases({ ...listed, classCount, cacheBytes, plan });
+  const ignore = 'ignore' in job.labels;
+  const cases = openCases({ ...listed, classCount, ignore, cacheBytes, plan });
   const mirrorAxes = resolveMirrorAxes(settings.mirrorAxes, { labels: classes, say });
   const planned = { ...settings, ...plan, mirrorAxes };
   const { seed } = job;

@@ -3,6 +3,7 @@
 
 import * as tf from '@tensorflow/tfjs';
 import { batchLoss, caseLosses } from './loss.ts';
+import { maskedCaseLosses } from './masked-loss.ts';
 import type { Network } from './network.ts';
 import type { Size } from './nifti.ts';
 import { globalNorm, type Optimizer } from './optimizer.ts';
@@ -16,6 +17,8 @@ export type StepInput = {
   labels: tf.Tensor4D;
   /** One factor per case of the batch. */
   lossFactors: ArrayLike<number>;
+  /** Whether some labels are past the last class: voxels to leave out. */
+  masked?: boolean;
   learningRate: number;
 };
 
@@ -86,6 +89,7 @@ export function lossAndGradients({
   images,
   labels,
   lossFactors,
+  masked = false,
   count = images.shape[0],
 }: Omit<StepInput, 'optimizer' | 'learningRate'> & { count?: number }): Part {
   const given = images.shape[0];
@@ -99,7 +103,7 @@ export function lossAndGradients({
         : [images, labels];
       const [x, truth] = some as [tf.Tensor5D, tf.Tensor4D];
       const factors = alone ? [lossFactors[from]] : lossFactors;
-      parts.push(partOfBatch(network, { x, truth, factors, count }));
+      parts.push(partOfBatch(network, { x, truth, factors, count, masked }));
     });
   }
   return sumOfParts(parts);
@@ -108,13 +112,19 @@ export function lossAndGradients({
 // Some cases' part of (1/count) sum of factor times loss.
 function partOfBatch(
   network: Network,
-  given: { x: tf.Tensor5D; truth: tf.Tensor4D; factors: ArrayLike<number>; count: number },
+  given: {
+    x: tf.Tensor5D;
+    truth: tf.Tensor4D;
+    factors: ArrayLike<number>;
+    count: number;
+    masked: boolean;
+  },
 ): Part {
-  const { x, truth, factors, count } = given;
+  const { x, truth, factors, count, masked } = given;
   let kept: tf.Tensor1D | null = null;
   const variables = network.parameters.map(({ variable }) => variable);
   const { value, grads } = tf.variableGrads(() => {
-    const { losses, supervised } = lossesOfOutputs(network, x, truth);
+    const { losses, supervised } = lossesOfOutputs(network, { x, truth, masked });
     kept = tf.keep(losses.clone());
     return batchLoss(supervised, factors, count);
   }, variables);
@@ -126,15 +136,19 @@ function partOfBatch(
 
 // Each case's loss, and what it learns from: with deep supervision the mean over the levels, each
 // weighing half of the one above it (as in nnU-Net), against labels taken at its voxels.
-function lossesOfOutputs(network: Network, x: tf.Tensor5D, truth: tf.Tensor4D) {
+function lossesOfOutputs(
+  network: Network,
+  { x, truth, masked }: { x: tf.Tensor5D; truth: tf.Tensor4D; masked: boolean },
+) {
+  const lossesOf = masked ? maskedCaseLosses : caseLosses;
   const outputs = network.outputs(x);
-  const losses = caseLosses(outputs[0], truth);
+  const losses = lossesOf(outputs[0], truth);
   let supervised = losses;
   let total = 1;
   for (const [level, logits] of outputs.entries()) {
     if (level === 0) continue;
     const coarse = everyNth(truth, network.outputStrides[level]);
-    supervised = tf.add(supervised, tf.mul(caseLosses(logits, coarse), 2 ** -level));
+    supervised = tf.add(supervised, tf.mul(lossesOf(logits, coarse), 2 ** -level));
     total += 2 ** -level;
   }
   return { losses, supervised: outputs.length === 1 ? losses : supervised.div<tf.Tensor1D>(total) };

@@ -3,6 +3,7 @@
 
 import { parentPort, workerData } from 'node:worker_threads';
 import * as tf from '@tensorflow/tfjs';
+import { hasIgnored } from '../masked-loss.ts';
 import { createNetwork, type NetworkShape } from '../network.ts';
 import type { Size } from '../nifti.ts';
 import { lossAndGradients } from '../step.ts';
@@ -51,7 +52,8 @@ function answer(): void {
   const images = tf.tensor5d(memory.image.slice(), [1, ...patch, shape.channels]);
   const labels = tf.tensor4d(memory.labels.slice(), [1, ...patch], 'int32');
   const given = { network, images, labels, lossFactors: [factor], count };
-  const { loss, losses, gradients } = lossAndGradients(given);
+  const masked = hasIgnored(memory.labels, shape.classes);
+  const { loss, losses, gradients } = lossAndGradients({ ...given, masked });
   tf.dispose([images, labels]);
   memory.numbers.set([loss, losses[0]], 2);
   join(gradients, memory.gradients);
