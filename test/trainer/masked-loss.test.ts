@@ -5,6 +5,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import * as tf from '@tensorflow/tfjs';
 import { beforeAll, expect, test } from 'vitest';
+import { openCases } from '../../trainer/batches.ts';
 import { loadCase } from '../../trainer/data.ts';
 import { countVoxels, volumeLoss } from '../../trainer/evaluate.ts';
 import { createLearner } from '../../trainer/learner.ts';
@@ -108,4 +109,12 @@ test('no patch is made to show ignored voxels', async () => {
   const loaded = await loadCase({ ...files, ignored: 2 });
   expect([...loaded.foreground.keys()]).toEqual([1]);
   expect([...loaded.labels]).toEqual([0, 1, 2, 2, 1, 0]);
+});
+
+test('a job with an ignore label reads one value more, and only then', () => {
+  const given = { lines: [], dataPath: '', channelCount: 1, classCount: 2, cacheBytes: 1 };
+  const { values, ignored } = openCases({ ...given, ignore: true }).loading;
+  expect({ values: [...values], ignored }).toEqual({ values: [0, 1, 2], ignored: 2 });
+  const plain = openCases(given).loading;
+  expect({ values: [...plain.values], ignored: plain.ignored }).toEqual({ values: [0, 1] });
 });
