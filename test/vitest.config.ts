@@ -10,6 +10,7 @@ const computing = [
   'test/trainer/leaks.test.ts',
   'test/trainer/loss.test.ts',
   'test/trainer/network.test.ts',
+  'test/trainer/planning/memory.test.ts',
   'test/trainer/resume.test.ts',
   'test/trainer/step.test.ts',
   'test/trainer/tensorflow/kernels.test.ts',

@@ -43,12 +43,12 @@ test.each<Case>([
     batchSize: 1,
   },
   {
-    patch: [1, 96, 96],
+    patch: [1, 128, 128],
     spacing: [1, 1, 1],
     features: [8, 16],
     channels: 1,
     classes: 4,
-    batchSize: 2,
+    batchSize: 1,
   },
 ])('a step of $patch needs what is estimated, or up to half of it', async (given) => {
   const { patch, features, channels, classes, batchSize, spacing } = given;
