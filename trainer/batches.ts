@@ -11,6 +11,7 @@ import {
   type LoadSettings,
   loadCase,
 } from './data.ts';
+import { allowedValues, type LabelTask, plainTask } from './labels.ts';
 import { requireNifti } from './nifti.ts';
 import { exitCodes, TrainerError } from './settings.ts';
 
@@ -66,17 +67,21 @@ export function listCases({ lines, dataPath, channelCount }: Listed): CaseList {
 export function openCases(
   given: Listed & {
     classCount: number;
-    /** Whether the value after the last class marks voxels to leave out. */
-    ignore?: boolean;
+    /** What the labels mean; plain classes without it. */
+    task?: LabelTask;
     cacheBytes: number;
     plan?: Pick<LoadSettings, 'spacing' | 'normalization'>;
   },
 ): Cases {
-  const { classCount, ignore = false, cacheBytes, plan } = given;
+  const { classCount, cacheBytes, plan, task = plainTask(classCount) } = given;
   const list = listCases(given);
-  const values = new Set(Array.from({ length: classCount + Number(ignore) }, (_, value) => value));
-  const ignored = ignore ? classCount : undefined;
-  const loading = { values, ignored, spacing: plan?.spacing, normalization: plan?.normalization };
+  const { ignore } = task;
+  const loading = {
+    values: allowedValues(task),
+    ignore,
+    spacing: plan?.spacing,
+    normalization: plan?.normalization,
+  };
   const load = caseCache((id) => loadCase({ ...list.filesOf(id), ...loading }), cacheBytes);
   return { ...list, loading, load };
 }

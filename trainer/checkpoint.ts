@@ -8,6 +8,7 @@ import { dirname, join } from 'node:path';
 import type { Normalization } from '../api/contract/plans.ts';
 import type { Artifact, LedgerRange } from '../api/contract/trainer.ts';
 import type { MirrorAxis } from './augment/mirror.ts';
+import type { LabelTask } from './labels.ts';
 import type { Size } from './nifti.ts';
 import type { OptimizerOptions } from './optimizer.ts';
 
@@ -34,8 +35,8 @@ export type Progress = {
 /** What the network is and what it was trained on: all that is needed to use it elsewhere. */
 export type Model = {
   channels: string[];
-  /** Name of each class by its value, background first. */
-  classes: string[];
+  /** What its outputs mean. */
+  task: LabelTask;
   spacing: Size;
   normalization: Normalization[];
   patch: Size;
@@ -150,7 +151,7 @@ export function fingerprintOf(settings: Record<string, unknown>): string {
   const names = [
     ...['features', 'kernels', 'strides', 'deepSupervision', 'patch', 'channelCount', 'classCount'],
     ...['epochs', 'drawsPerEpoch', 'batchSize', 'learningRate', 'optimizer', 'seed'],
-    ...['augmentation', 'mirrorAxes', 'foregroundShare', 'spacing', 'normalization'],
+    ...['task', 'augmentation', 'mirrorAxes', 'foregroundShare', 'spacing', 'normalization'],
   ];
   const text = JSON.stringify(names.map((name) => settings[name] ?? null));
   return createHash('sha256').update(text).digest('hex');

@@ -42,8 +42,8 @@ export type CaseFiles = {
 export type LoadSettings = {
   /** Values that the label image may hold. */
   values: ReadonlySet<number>;
-  /** The one of them that marks voxels to leave out; no patch is made to show it. */
-  ignored?: number;
+  /** The value of voxels that nobody labelled: no foreground. */
+  ignore?: number | null;
   /** Spacing to resample to; left out, every case keeps its own. */
   spacing?: Size;
   /** One entry per channel; left out, all get z-scores. */
@@ -64,19 +64,18 @@ export async function loadCase(given: CaseFiles & LoadSettings): Promise<LoadedC
   }
   const { shape, spacing } = truth;
   const labels = labelArray(truth, label, values);
-  const loaded = onGrid({ id, image, channels, labels, shape, spacing }, given.spacing ?? spacing);
-  if (given.ignored !== undefined) loaded.foreground.delete(given.ignored);
-  return loaded;
+  const { ignore = null } = given;
+  return onGrid({ id, image, channels, labels, shape, spacing }, given.spacing ?? spacing, ignore);
 }
 
 type PlainCase = Omit<LoadedCase, 'foreground' | 'own'>;
 
 /** The case at the target spacing; the very arrays where its number of voxels stays the same. */
-function onGrid(plain: PlainCase, target: Size): LoadedCase {
+function onGrid(plain: PlainCase, target: Size, ignore: number | null): LoadedCase {
   const { image, channels, labels, shape, spacing } = plain;
   const newShape = resampledShape(shape, spacing, target);
   if (newShape.every((length, axis) => length === shape[axis])) {
-    return { ...plain, foreground: foregroundOf(labels, shape), own: null };
+    return { ...plain, foreground: foregroundOf(labels, shape, ignore), own: null };
   }
   const orders = ordersBetween(spacing, target, 3);
   const resampled = resampleLabels(labels, shape, newShape, orders);
@@ -86,7 +85,7 @@ function onGrid(plain: PlainCase, target: Size): LoadedCase {
     labels: resampled,
     shape: newShape,
     spacing: target,
-    foreground: foregroundOf(resampled, newShape),
+    foreground: foregroundOf(resampled, newShape, ignore),
     own: { labels, shape, spacing },
   };
 }
@@ -119,12 +118,17 @@ export function labelArray(
   return labels;
 }
 
-function foregroundOf(labels: Uint8Array, [depth, height, width]: Size): Map<number, Uint32Array> {
+function foregroundOf(
+  labels: Uint8Array,
+  [depth, height, width]: Size,
+  ignore: number | null,
+): Map<number, Uint32Array> {
   const counts = new Uint32Array(256 * depth);
   for (let z = 0, k = 0; z < depth; z++)
     for (const end = k + height * width; k < end; k++) counts[labels[k] * depth + z]++;
   const found = new Map<number, Uint32Array>();
   for (let value = 1; value < 256; value++) {
+    if (value === ignore) continue;
     const own = counts.slice(value * depth, (value + 1) * depth);
     if (own.some((count) => count > 0)) found.set(value, own);
   }

@@ -1,11 +1,7 @@
 // Validation: uniform, over whole volumes, never weighted (METHOD.md section 9). Dice is the mean
 // over cases of each case's Dice, as in nnU-Net; a class absent from both says nothing of a case.
 
-import type { Metric, TrainerCase } from '../api/contract/trainer.ts';
-import type { MirrorAxis } from './augment/mirror.ts';
-import type { LoadedCase } from './data.ts';
-import { type Predictor, predictCase } from './inference.ts';
-import { groupKeys } from './settings.ts';
+import type { Metric } from '../api/contract/trainer.ts';
 
 export type Counts = { predicted: number; truth: number; both: number };
 export type Dice = Record<string, number | null>;
@@ -86,25 +82,6 @@ export function volumeLoss(
   let dice = 0;
   for (let k = 1; k < classCount; k += 1) dice += (2 * both[k]! + 1e-5) / (sum[k]! + 1e-5);
   return entropy / Math.max(1, voxels) + 1 - dice / (classCount - 1);
-}
-
-/** Predicts one whole case and compares it with its label; nothing is learned from it. */
-export async function evaluateCase(
-  loaded: LoadedCase,
-  line: TrainerCase,
-  learner: Predictor,
-  mirrorAxes: MirrorAxis[] = [],
-): Promise<CaseResult> {
-  const { classCount } = learner;
-  const { probabilities, labels } = await predictCase(loaded, learner, mirrorAxes);
-  const predicted = likeliestClasses(probabilities, classCount);
-  return {
-    id: line.id,
-    groups: groupKeys(line),
-    scoreDecile: line.scoreDecile,
-    loss: volumeLoss(probabilities, labels, classCount),
-    counts: countVoxels(predicted, labels, classCount),
-  };
 }
 
 /** Figures of one validation round; `classNames` has the background first. */

@@ -3,7 +3,7 @@
 
 import * as tf from '@tensorflow/tfjs';
 import type { Checkpoint, NamedTensors } from './checkpoint.ts';
-import { hasIgnored } from './masked-loss.ts';
+import type { LabelTask } from './labels.ts';
 import { createNetwork, levelSizes, type Network, type NetworkShape } from './network.ts';
 import type { Size } from './nifti.ts';
 import { createOptimizer, type Optimizer, type OptimizerOptions } from './optimizer.ts';
@@ -43,6 +43,8 @@ export type LearnerOptions = {
   strides?: Size[];
   deepSupervision?: boolean;
   optimizer?: OptimizerOptions;
+  /** What the outputs mean; plain classes without it. */
+  task?: LabelTask;
   seed: number;
 };
 
@@ -61,7 +63,7 @@ function networkShape(options: LearnerOptions): NetworkShape {
 export async function openLearner(
   options: LearnerOptions & { batchSize: number; cores: number },
 ): Promise<Learner> {
-  const { backend, patch, batchSize, cores } = options;
+  const { backend, patch, batchSize, cores, task } = options;
   const count = Math.min(batchSize, cores) - 1;
   const useful = backend !== 'native' && count > 0 && caseByCase(patch[0] * patch[1] * patch[2]);
   if (!useful) return createLearner(options);
@@ -69,15 +71,16 @@ export async function openLearner(
   const network = createNetwork(shape);
   const parameterLengths = network.parameters.map(({ variable }) => variable.size);
   network.dispose();
-  const workers = await startCaseWorkers({ count, backend, shape, patch, parameterLengths });
+  const workers = await startCaseWorkers({ count, backend, shape, patch, parameterLengths, task });
   return createLearner(options, workers);
 }
 
 /** A fresh network on the started backend; the same seed gives the same parameters. */
 export function createLearner(options: LearnerOptions, workers?: CaseWorkers): Learner {
-  const { backend, patch, channelCount, classCount } = options;
+  const { backend, patch, channelCount, classCount, task } = options;
   const network = createNetwork(networkShape(options));
   const optimizer = createOptimizer(network.parameters, options.optimizer);
+  const inRange = task?.regions ? tf.sigmoid : tf.softmax;
   const tensorOf = (values: Float32Array, count: number, size: Size): tf.Tensor5D =>
     tf.tensor5d(values, [count, ...size, channelCount]);
   return {
@@ -88,7 +91,7 @@ export function createLearner(options: LearnerOptions, workers?: CaseWorkers): L
     parameterCount: network.parameterCount,
     step: ({ lossFactors, learningRate, ...batch }) => {
       optimizer.show('trained');
-      const own = { network, patch, channelCount, classCount };
+      const own = { network, patch, channelCount, task };
       const count = lossFactors.length;
       const part =
         workers === undefined
@@ -102,7 +105,7 @@ export function createLearner(options: LearnerOptions, workers?: CaseWorkers): L
     probabilities: async (image, size) => {
       optimizer.show('averaged');
       const flat = tf.tidy(() =>
-        tf.softmax(network.logits(tensorOf(image, 1, size)).reshape([-1, classCount])),
+        inRange(network.logits(tensorOf(image, 1, size)).reshape([-1, classCount])),
       );
       const probabilities = await flat.data<'float32'>();
       flat.dispose();
@@ -117,21 +120,26 @@ export function createLearner(options: LearnerOptions, workers?: CaseWorkers): L
   };
 }
 
+type Computing = {
+  network: Network;
+  patch: Size;
+  channelCount: number;
+  task: LabelTask | undefined;
+};
+
 // The part of some cases of a batch, from case `from` on.
 function partOfCases(
-  own: { network: Network; patch: Size; channelCount: number; classCount: number },
+  { network, patch, channelCount, task }: Computing,
   batch: Batch,
   { from, lossFactors, count }: { from: number; lossFactors: number[]; count: number },
 ): Part {
-  const { network, patch, channelCount, classCount } = own;
   const voxels = patch[0] * patch[1] * patch[2];
   const [start, end] = [from * voxels, (from + lossFactors.length) * voxels];
   const voxelsOf = batch.images.subarray(start * channelCount, end * channelCount);
   const images = tf.tensor5d(voxelsOf, [lossFactors.length, ...patch, channelCount]);
   const classes = batch.labels.subarray(start, end);
   const labels = tf.tensor4d(classes, [lossFactors.length, ...patch], 'int32');
-  const masked = hasIgnored(classes, classCount);
-  const part = lossAndGradients({ network, images, labels, lossFactors, count, masked });
+  const part = lossAndGradients({ network, images, labels, lossFactors, count, task });
   tf.dispose([images, labels]);
   return part;
 }

@@ -6,7 +6,6 @@ import { writeCheckpoint } from './checkpoint.ts';
 import {
   type CaseResult,
   type Evaluation,
-  evaluateCase,
   evaluationMetrics,
   summarizeResults,
 } from './evaluate.ts';
@@ -19,6 +18,7 @@ import { breathe, type Run, type Surroundings } from './run.ts';
 import { planEpoch } from './sampler.ts';
 import { exitCodes, readEnvironment, TrainerError } from './settings.ts';
 import { switchSnapshot, withSwitch } from './switches.ts';
+import { evaluateCase } from './task-figures.ts';
 
 const mostSkippedInARow = 10;
 
@@ -114,11 +114,12 @@ async function endEpoch(run: Run, epoch: number): Promise<void> {
 /** Uniform, whole volumes, unweighted. */
 async function validate(run: Run): Promise<Evaluation> {
   const { cases, learner, progress, reporter, classes } = run;
+  const judging = { mirrorAxes: run.inferenceMirrors, task: run.model.task };
   const results: CaseResult[] = [];
   for (const line of cases.validation) {
     await breathe(run);
     const loaded = await cases.load(line.id);
-    results.push(await evaluateCase(loaded, line, learner, run.inferenceMirrors));
+    results.push(await evaluateCase(loaded, line, learner, judging));
   }
   const evaluation = summarizeResults(results, classes);
   const epoch = Math.max(0, progress.epoch - 1);

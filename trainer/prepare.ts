@@ -7,18 +7,13 @@ import type { TrainerJob } from '../api/contract/trainer.ts';
 import { resolveMirrorAxes } from './augment/augment.ts';
 import { type CaseList, listCases, openCases } from './batches.ts';
 import { findResumePoint, fingerprintOf, type Model, type Progress } from './checkpoint.ts';
+import { labelTask, reportedNames } from './labels.ts';
 import { openLearner } from './learner.ts';
 import { planLines } from './planning/plan.ts';
 import { planFromFiles, readPlan, writePlan } from './planning/record.ts';
 import { cacheShares, openBatches } from './prefetch/prefetch.ts';
 import { breathe, type Run } from './run.ts';
-import {
-  classNames,
-  exitCodes,
-  type ResolvedSettings,
-  resolveSettings,
-  TrainerError,
-} from './settings.ts';
+import { exitCodes, type ResolvedSettings, resolveSettings, TrainerError } from './settings.ts';
 import { fetchSnapshot, withSwitch } from './switches.ts';
 import { chooseBackend } from './tensorflow/backend.ts';
 
@@ -37,7 +32,8 @@ export async function prepare(
     throw new TrainerError(detail, exitCodes.configuration);
   }
   const settings = resolveSettings(job, environment.backend);
-  const classes = classNames(job.labels);
+  const task = labelTask(job.labels);
+  const classes = reportedNames(task);
   const { threads } = environment;
   const backend = await chooseBackend({ wanted: settings.backend, threads, log: say });
   const { name, ...known } = backend;
@@ -47,7 +43,7 @@ export async function prepare(
   say(`snapshot ${snapshot.digest}: ${snapshot.ids.length} cases, digest and sums verified`);
   const lines = await service.readCases();
   const channelCount = Object.keys(job.channels).length;
-  const classCount = classes.length;
+  const classCount = task.names.length;
   const { dataPath } = environment;
   const listed = { lines, dataPath, channelCount };
   const list = listCases(listed);
@@ -58,17 +54,16 @@ export async function prepare(
   });
   const plan = await planOf({ ...given, say, settings, list });
   const { cacheBytes, workerCacheBytes } = cacheShares(settings.prefetch);
-  const ignore = 'ignore' in job.labels;
-  const cases = openCases({ ...listed, classCount, ignore, cacheBytes, plan });
-  const mirrorAxes = resolveMirrorAxes(settings.mirrorAxes, { labels: classes, say });
-  const planned = { ...settings, ...plan, mirrorAxes };
+  const cases = openCases({ ...listed, classCount, task, cacheBytes, plan });
+  const mirrorAxes = resolveMirrorAxes(settings.mirrorAxes, { labels: task.names, say });
+  const planned = { ...settings, ...plan, mirrorAxes, task };
   const { seed } = job;
   const size = { channelCount, classCount, seed };
   const cores = threads ?? availableParallelism();
   const learner = await openLearner({ ...planned, ...size, backend: name, cores });
   say(`${learner.parameterCount} parameters`);
   const progress = startOfRun(job, fingerprintOf({ ...planned, ...size }));
-  const model = modelOf(job, { ...planned, classes });
+  const model = modelOf(job, planned);
   const ahead = { seed, cacheBytes: workerCacheBytes };
   const batches = openBatches({ ...settings, ...ahead, cases, settings: planned });
   const inferenceMirrors = settings.mirrorInference ? mirrorAxes : [];
@@ -86,7 +81,7 @@ async function planOf(
   const { labels } = job;
   const channels = Object.values(job.channels);
   const stored = readPlan(outPath, job.id, say);
-  const size = { channels, labels, classes: classNames(labels).length };
+  const size = { channels, labels, classes: labelTask(labels).names.length };
   const training = list.trainingFiles();
   const tell = () => breathe(given);
   const plan = stored ?? (await planFromFiles({ training, settings, ...size, tell }));
@@ -100,15 +95,15 @@ async function planOf(
 function modelOf(
   { channels, snapshot }: TrainerJob,
   made: Pick<ResolvedSettings, 'optimizer' | 'deepSupervision'> &
-    Pick<Model, 'classes' | 'mirrorAxes'> &
+    Pick<Model, 'task' | 'mirrorAxes'> &
     TrainingPlan,
 ): Model {
-  const { classes, patch, features, kernels, strides, spacing, normalization } = made;
+  const { task, patch, features, kernels, strides, spacing, normalization } = made;
   const { optimizer, deepSupervision, mirrorAxes } = made;
   const { dataset, datasetVersionDigest, split, fold } = snapshot.header;
   return {
     channels: Object.values(channels),
-    classes,
+    task,
     ...{ spacing, normalization, patch, features, kernels, strides },
     ...{ deepSupervision, optimizer, mirrorAxes },
     trainedOn: { dataset, datasetVersionDigest, split, fold },

@@ -6,13 +6,14 @@ import { mkdir, readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { type Checkpoint, decodeCheckpoint, type Model, writeAtomically } from './checkpoint.ts';
 import { loadCase } from './data.ts';
-import { countVoxels, likeliestClasses } from './evaluate.ts';
 import { predictCase } from './inference.ts';
+import { allowedValues, labelTask, summaryKeys } from './labels.ts';
 import { createLearner, type Learner } from './learner.ts';
 import { readVolume, writeVolume } from './nifti.ts';
-import { type Folds, labelValues, type RawDataset, readRawDataset } from './nnunet-raw.ts';
-import { type BackendChoice, classNames, exitCodes, TrainerError } from './settings.ts';
+import { type Folds, type RawDataset, readRawDataset } from './nnunet-raw.ts';
+import { type BackendChoice, exitCodes, TrainerError } from './settings.ts';
 import { type ScoredCase, type Summary, summaryOf, summaryText } from './summary.ts';
+import { labelImage, taskCounts } from './task-figures.ts';
 import { chooseBackend } from './tensorflow/backend.ts';
 
 export type ScoreRequest = {
@@ -53,7 +54,7 @@ export async function scoreFold(
       scored.push(await scoreCase(id, { request, model, dataset, learner }));
       tell(place + 1, ids.length);
     }
-    const summary = summaryOf(scored, dataset.fileEnding);
+    const summary = summaryOf(scored, summaryKeys(model.task), dataset.fileEnding);
     const file = join(request.outDir, 'summary.json');
     await writeAtomically(file, summaryText(summary));
     return { summary, fold, model, file };
@@ -74,12 +75,16 @@ async function openCheckpoint(path: string): Promise<Checkpoint> {
   }
 }
 
+const taskLine = ({ names, regions, ignore }: Model['task']) =>
+  names
+    .map((name, k) => (regions === null ? name : `${name} (${regions[k].join(', ')})`))
+    .concat(ignore === null ? [] : [`ignore ${ignore}`])
+    .join(', ');
+
 function requireSameTask(model: Model, { dir, labels, channels }: RawDataset): void {
-  const [own, theirs] = [model.classes, classNames(labels)];
-  if (own.join() !== theirs.join()) {
-    throw refusal(
-      `the checkpoint tells ${own.join(', ')} apart, but ${dir} has the labels ${theirs.join(', ')}`,
-    );
+  const [own, theirs] = [model.task, labelTask(labels)].map(taskLine);
+  if (own !== theirs) {
+    throw refusal(`the checkpoint tells ${own} apart, but ${dir} has the labels ${theirs}`);
   }
   const count = Object.keys(channels).length;
   if (count !== model.channels.length) {
@@ -137,7 +142,7 @@ async function readFolds(path: string): Promise<Folds> {
 
 function learnerOf(checkpoint: Checkpoint, backend: Learner['backend']): Learner {
   const { model, progress } = checkpoint;
-  const size = { channelCount: model.channels.length, classCount: model.classes.length };
+  const size = { channelCount: model.channels.length, classCount: model.task.names.length };
   const learner = createLearner({ ...model, ...size, backend, seed: progress.seed });
   learner.load(checkpoint);
   return learner;
@@ -151,15 +156,15 @@ async function scoreCase(
   const one = dataset.cases.find((known) => known.id === id) as RawDataset['cases'][number];
   const under = (path: string) => join(request.dataDir, path);
   const images = one.images.map(under);
-  const values = labelValues(dataset.labels);
+  const values = allowedValues(model.task);
   const { spacing: planned, normalization } = model;
   const plan = { values, spacing: planned, normalization };
   const loaded = await loadCase({ id, images, label: under(one.label), ...plan });
   const mirrors = request.mirror ? model.mirrorAxes : [];
   const { probabilities, labels } = await predictCase(loaded, learner, mirrors);
-  const predicted = likeliestClasses(probabilities, model.classes.length);
+  const predicted = labelImage(probabilities, model.task);
   const { shape, spacing, geometry } = await readVolume(images[0]);
   const volume = { data: Float32Array.from(predicted), shape, spacing, geometry };
   await writeVolume(join(request.outDir, `${id}.nii.gz`), volume, 'uint8');
-  return { id, counts: countVoxels(predicted, labels, model.classes.length) };
+  return { id, counts: taskCounts(predicted, labels, model.task), voxels: labels.length };
 }

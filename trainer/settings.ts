@@ -150,30 +150,6 @@ export function resolveSettings(job: TrainerJob, flag: BackendChoice | null): Re
   };
 }
 
-/**
- * Name of each class by its value, background first, without the ignore label, which must have the
- * highest value; regions and gaps are refused.
- */
-export function classNames(labels: TrainerJob['labels']): string[] {
-  const names: string[] = [];
-  for (const [name, value] of Object.entries(labels)) {
-    if (typeof value !== 'number') refuse(`label "${name}" is a region, which this trainer lacks`);
-    if (name === 'ignore') continue;
-    if (names[value] !== undefined)
-      refuse(`labels "${names[value]}" and "${name}" are both ${value}`);
-    names[value] = name;
-  }
-  const missing = Array.from(names).indexOf(undefined as never);
-  if (missing >= 0)
-    refuse(`no label has the value ${missing}: values must run from 0 without gaps`);
-  if (names.length < 2) refuse('the dataset has no label besides background');
-  const { ignore } = labels;
-  if (ignore !== undefined && ignore !== names.length) {
-    refuse(`label "ignore" is ${ignore}, but must be ${names.length}, after all the others`);
-  }
-  return names;
-}
-
 /** `attribute=value` for every group attribute of a case. */
 export function groupKeys(trainerCase: Pick<TrainerCase, 'groups'>): string[] {
   return Object.entries(trainerCase.groups).map(([attribute, value]) => `${attribute}=${value}`);

@@ -2,11 +2,12 @@
 // never reaches the parameters; the step is skipped and says so.
 
 import * as tf from '@tensorflow/tfjs';
-import { batchLoss, caseLosses } from './loss.ts';
-import { maskedCaseLosses } from './masked-loss.ts';
+import type { LabelTask } from './labels.ts';
+import { batchLoss } from './loss.ts';
 import type { Network } from './network.ts';
 import type { Size } from './nifti.ts';
 import { globalNorm, type Optimizer } from './optimizer.ts';
+import { taskLosses } from './region-loss.ts';
 
 export type StepInput = {
   network: Network;
@@ -17,9 +18,9 @@ export type StepInput = {
   labels: tf.Tensor4D;
   /** One factor per case of the batch. */
   lossFactors: ArrayLike<number>;
-  /** Whether some labels are past the last class: voxels to leave out. */
-  masked?: boolean;
   learningRate: number;
+  /** What the labels mean; plain classes without it. */
+  task?: LabelTask;
 };
 
 export type StepResult = {
@@ -89,7 +90,7 @@ export function lossAndGradients({
   images,
   labels,
   lossFactors,
-  masked = false,
+  task,
   count = images.shape[0],
 }: Omit<StepInput, 'optimizer' | 'learningRate'> & { count?: number }): Part {
   const given = images.shape[0];
@@ -103,7 +104,7 @@ export function lossAndGradients({
         : [images, labels];
       const [x, truth] = some as [tf.Tensor5D, tf.Tensor4D];
       const factors = alone ? [lossFactors[from]] : lossFactors;
-      parts.push(partOfBatch(network, { x, truth, factors, count, masked }));
+      parts.push(partOfBatch(network, { x, truth, factors, count, task }));
     });
   }
   return sumOfParts(parts);
@@ -117,14 +118,14 @@ function partOfBatch(
     truth: tf.Tensor4D;
     factors: ArrayLike<number>;
     count: number;
-    masked: boolean;
+    task: LabelTask | undefined;
   },
 ): Part {
-  const { x, truth, factors, count, masked } = given;
+  const { x, truth, factors, count, task } = given;
   let kept: tf.Tensor1D | null = null;
   const variables = network.parameters.map(({ variable }) => variable);
   const { value, grads } = tf.variableGrads(() => {
-    const { losses, supervised } = lossesOfOutputs(network, { x, truth, masked });
+    const { losses, supervised } = lossesOfOutputs(network, { x, truth, task });
     kept = tf.keep(losses.clone());
     return batchLoss(supervised, factors, count);
   }, variables);
@@ -138,17 +139,16 @@ function partOfBatch(
 // weighing half of the one above it (as in nnU-Net), against labels taken at its voxels.
 function lossesOfOutputs(
   network: Network,
-  { x, truth, masked }: { x: tf.Tensor5D; truth: tf.Tensor4D; masked: boolean },
+  { x, truth, task }: { x: tf.Tensor5D; truth: tf.Tensor4D; task: LabelTask | undefined },
 ) {
-  const lossesOf = masked ? maskedCaseLosses : caseLosses;
   const outputs = network.outputs(x);
-  const losses = lossesOf(outputs[0], truth);
+  const losses = taskLosses(outputs[0], truth, task);
   let supervised = losses;
   let total = 1;
   for (const [level, logits] of outputs.entries()) {
     if (level === 0) continue;
     const coarse = everyNth(truth, network.outputStrides[level]);
-    supervised = tf.add(supervised, tf.mul(lossesOf(logits, coarse), 2 ** -level));
+    supervised = tf.add(supervised, tf.mul(taskLosses(logits, coarse, task), 2 ** -level));
     total += 2 ** -level;
   }
   return { losses, supervised: outputs.length === 1 ? losses : supervised.div<tf.Tensor1D>(total) };

@@ -14,7 +14,8 @@ export type ClassMetrics = {
   n_ref: number;
 };
 
-export type ScoredCase = { id: string; counts: Counts[] };
+/** A case's counts per reported name, background first, and how many voxels it has. */
+export type ScoredCase = { id: string; counts: Counts[]; voxels: number };
 
 type Means = Record<keyof ClassMetrics, number>;
 
@@ -28,9 +29,11 @@ export type Summary = {
   }[];
 };
 
-/** Metrics of every foreground class, by its value as text; the counts start with background. */
-export function classMetrics(counts: Counts[]): Record<string, ClassMetrics> {
-  const voxels = counts.reduce((sum, { truth }) => sum + truth, 0);
+/** Metrics of every class or region under its key; the counts start with background. */
+export function classMetrics(
+  { counts, voxels }: Omit<ScoredCase, 'id'>,
+  keys: string[],
+): Record<string, ClassMetrics> {
   const classes = counts.slice(1).map(({ predicted, truth, both }, place) => {
     const [FP, FN] = [predicted - both, truth - both];
     const metrics: ClassMetrics = {
@@ -43,7 +46,7 @@ export function classMetrics(counts: Counts[]): Record<string, ClassMetrics> {
       n_pred: predicted,
       n_ref: truth,
     };
-    return [String(place + 1), metrics];
+    return [keys[place], metrics];
   });
   return Object.fromEntries(classes);
 }
@@ -59,15 +62,14 @@ function meanOf(rows: Means[]): Means {
 }
 
 /** The summary of a fold; files are named without their folders, which may name patients. */
-export function summaryOf(cases: ScoredCase[], fileEnding: string): Summary {
-  const perCase = cases.map(({ id, counts }) => ({
-    metrics: classMetrics(counts),
+export function summaryOf(cases: ScoredCase[], keys: string[], fileEnding: string): Summary {
+  const perCase = cases.map(({ id, ...counted }) => ({
+    metrics: classMetrics(counted, keys),
     prediction_file: `${id}${fileEnding}`,
     reference_file: `${id}${fileEnding}`,
   }));
-  const values = Object.keys(perCase[0]?.metrics ?? {});
   const mean = Object.fromEntries(
-    values.map((value) => [value, meanOf(perCase.map(({ metrics }) => metrics[value]))]),
+    keys.map((key) => [key, meanOf(perCase.map(({ metrics }) => metrics[key]))]),
   );
   return { foreground_mean: meanOf(Object.values(mean)), mean, metric_per_case: perCase };
 }

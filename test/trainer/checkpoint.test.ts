@@ -38,7 +38,7 @@ function checkpointAt(step: number, job = 'job1'): Checkpoint {
     },
     model: {
       channels: ['MRI'],
-      classes: ['background', 'lesion'],
+      task: { names: ['background', 'lesion'], regions: null, written: [0, 1], ignore: null },
       spacing: [2, 1, 1],
       normalization: [{ kind: 'zScore' }],
       patch: [2, 4, 4],

@@ -3,7 +3,6 @@
 import { expect, test } from 'vitest';
 import type { SettingsInput } from '../../api/contract/settings.ts';
 import {
-  classNames,
   exitCodes,
   groupKeys,
   readEnvironment,
@@ -99,21 +98,6 @@ test('batch Dice and the other trainer are refused', () => {
     'settings.allowBatchDice: this trainer computes Dice per case and has no batch Dice',
   );
   refusal(() => resolveSettings(job({ trainer: 'nnunet' }), null));
-});
-
-test('classes are ordered by value, and gaps, regions and an ignore label below them refused', () => {
-  expect(classNames({ b: 2, background: 0, a: 1 })).toEqual(['background', 'a', 'b']);
-  refusal(() => classNames({ background: 0, a: 2 }));
-  refusal(() => classNames({ background: 0, a: [1, 2] }));
-  expect(classNames({ background: 0, ignore: 2, a: 1 })).toEqual(['background', 'a']);
-  expect(refusal(() => classNames({ background: 0, ignore: 1, a: 2 })).message).toContain(
-    'no label has the value 1',
-  );
-  expect(refusal(() => classNames({ background: 0, a: 1, ignore: 3 })).message).toBe(
-    'label "ignore" is 3, but must be 2, after all the others',
-  );
-  refusal(() => classNames({ background: 0, a: 1, b: 1 }));
-  refusal(() => classNames({ background: 0 }));
 });
 
 test('a group is written attribute=value', () => {

@@ -10,7 +10,7 @@ const counts = [
 ];
 
 test('counts what is found, missed and imagined of each class', () => {
-  const metrics = classMetrics(counts);
+  const metrics = classMetrics({ counts, voxels: 9 }, ['1', '2']);
   expect(metrics['1']).toEqual({
     Dice: 4 / 7,
     FN: 2,
@@ -28,9 +28,10 @@ test('a class in neither image leaves the mean alone, and is written as the bare
   const there = [counts[0], counts[1], { predicted: 2, truth: 2, both: 1 }];
   const summary = summaryOf(
     [
-      { id: 'a', counts },
-      { id: 'b', counts: there },
+      { id: 'a', counts, voxels: 9 },
+      { id: 'b', counts: there, voxels: 9 },
     ],
+    ['1', '2'],
     '.nii.gz',
   );
   expect(summary.mean['2'].Dice).toBe(0.5);

@@ -3,6 +3,7 @@
 
 import { InvalidArgumentError } from 'commander';
 import { exitCodes, failure } from '../client.ts';
+import { reportedNames } from '../labels.ts';
 import { scoreFold } from '../score.ts';
 import { type BackendChoice, TrainerError, exitCodes as trainerCodes } from '../settings.ts';
 import type { AddCommand } from './io.ts';
@@ -63,8 +64,9 @@ export const score: AddCommand = (program, io) => {
         throw failure(cause.message, exitCodes.usage);
       });
       const { summary, model, file } = answer;
-      for (const [value, mean] of Object.entries(summary.mean)) {
-        io.say(`${model.classes[Number(value)]}: mean Dice ${mean.Dice.toFixed(4)}`);
+      const names = reportedNames(model.task).slice(1);
+      for (const [k, mean] of Object.values(summary.mean).entries()) {
+        io.say(`${names[k]}: mean Dice ${mean.Dice.toFixed(4)}`);
       }
       io.say(`${summary.metric_per_case.length} cases of fold ${answer.fold} scored: ${file}`);
       if (json) io.out(JSON.stringify({ file, fold: answer.fold, mean: summary.mean }));

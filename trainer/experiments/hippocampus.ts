@@ -6,14 +6,15 @@ import { availableParallelism, cpus } from 'node:os';
 import type { TrainerCase } from '../../api/contract/trainer.ts';
 import { resolveMirrorAxes } from '../augment/augment.ts';
 import { listCases, openCases } from '../batches.ts';
-import { type CaseResult, evaluateCase, summarizeResults } from '../evaluate.ts';
+import { type CaseResult, summarizeResults } from '../evaluate.ts';
+import { labelTask, reportedNames } from '../labels.ts';
 import { openLearner } from '../learner.ts';
 import { type RawDataset, readRawDataset } from '../nnunet-raw.ts';
 import { planLines } from '../planning/plan.ts';
 import { planFromFiles } from '../planning/record.ts';
 import { cacheShares, openBatches } from '../prefetch/prefetch.ts';
 import { scanDataset } from '../scan/scan.ts';
-import { classNames } from '../settings.ts';
+import { evaluateCase } from '../task-figures.ts';
 import { chooseBackend } from '../tensorflow/backend.ts';
 import { type Spent, trainOverMarks } from './curve.ts';
 import { type Frozen, frozen } from './frozen.ts';
@@ -29,16 +30,17 @@ export async function hippocampus(args: string[]): Promise<void> {
   const { settings, seed, threads } = flags;
   const backend = await chooseBackend({ wanted: flags.backend, threads, log: say });
   const raw = readRawDataset(flags.data);
-  const classes = classNames(raw.labels);
+  const task = labelTask(raw.labels);
+  const classes = reportedNames(task);
   const channelCount = Object.keys(raw.channels).length;
-  const size = { channelCount, classCount: classes.length };
+  const size = { channelCount, classCount: task.names.length, task };
   const lines = linesOf(raw, flags.fold);
   const { cacheBytes, workerCacheBytes } = cacheShares(settings.prefetch);
   const listed = { lines, dataPath: flags.data, ...size };
   const training = listCases(listed).trainingFiles();
   const channels = Object.values(raw.channels);
   const { labels } = raw;
-  const planning = { training, settings, channels, labels, classes: classes.length };
+  const planning = { training, settings, channels, labels, classes: task.names.length };
   const plan = await planFromFiles(planning);
   for (const line of planLines(plan, channels)) say(line);
   const cases = openCases({ ...listed, cacheBytes, plan });
@@ -53,17 +55,17 @@ export async function hippocampus(args: string[]): Promise<void> {
     cores,
   });
   say(`${learner.parameterCount} parameters, ${snapshot.digest}`);
-  const mirrorAxes = resolveMirrorAxes(settings.mirrorAxes, { labels: classes, say });
+  const mirrorAxes = resolveMirrorAxes(settings.mirrorAxes, { labels: task.names, say });
   const patches = { ...settings, ...plan, mirrorAxes };
   const ahead = { seed, cacheBytes: workerCacheBytes };
   const batches = openBatches({ ...settings, ...ahead, cases, settings: patches });
-  const mirrors = settings.mirrorInference ? mirrorAxes : [];
+  const judging = { mirrorAxes: settings.mirrorInference ? mirrorAxes : [], task };
   const rows: Row[] = [];
   const atMark = async (spent: Spent) => {
     const startedAt = performance.now();
     const results: CaseResult[] = [];
     for (const line of cases.validation) {
-      results.push(await evaluateCase(await cases.load(line.id), line, learner, mirrors));
+      results.push(await evaluateCase(await cases.load(line.id), line, learner, judging));
     }
     const found = summarizeResults(results, classes);
     const { loss: validationLoss, volumeRatio } = found;

@@ -3,6 +3,7 @@
 // there are.
 
 import { Worker } from 'node:worker_threads';
+import type { LabelTask } from '../labels.ts';
 import type { Batch } from '../learner.ts';
 import type { NetworkShape } from '../network.ts';
 import type { Size } from '../nifti.ts';
@@ -43,13 +44,14 @@ export async function startCaseWorkers(given: {
   shape: NetworkShape;
   patch: Size;
   parameterLengths: number[];
+  task?: LabelTask;
 }): Promise<CaseWorkers> {
-  const { count, backend, shape, patch, parameterLengths } = given;
+  const { count, backend, shape, patch, parameterLengths, task } = given;
   const parameters = sharedParameters(parameterLengths.reduce((a, b) => a + b, 0));
   const size = { patch, channelCount: shape.channels };
   const memories = Array.from({ length: count }, () => createMemory(size, parameters));
   const workers = await Promise.all(
-    memories.map((memory) => startWorker({ backend, shape, patch, memory })),
+    memories.map((memory) => startWorker({ backend, shape, patch, memory, task })),
   );
   return {
     count,

@@ -3,7 +3,7 @@
 
 import { parentPort, workerData } from 'node:worker_threads';
 import * as tf from '@tensorflow/tfjs';
-import { hasIgnored } from '../masked-loss.ts';
+import type { LabelTask } from '../labels.ts';
 import { createNetwork, type NetworkShape } from '../network.ts';
 import type { Size } from '../nifti.ts';
 import { lossAndGradients } from '../step.ts';
@@ -16,9 +16,10 @@ export type WorkerStart = {
   shape: NetworkShape;
   patch: Size;
   memory: Memory;
+  task: LabelTask | undefined;
 };
 
-const { backend, shape, patch, memory } = workerData as WorkerStart;
+const { backend, shape, patch, memory, task } = workerData as WorkerStart;
 await chooseBackend({ wanted: backend, log: () => {} });
 const network = createNetwork(shape);
 const lengths = network.parameters.map(({ variable }) => variable.size);
@@ -51,9 +52,8 @@ function answer(): void {
   const [factor, count] = memory.numbers;
   const images = tf.tensor5d(memory.image.slice(), [1, ...patch, shape.channels]);
   const labels = tf.tensor4d(memory.labels.slice(), [1, ...patch], 'int32');
-  const given = { network, images, labels, lossFactors: [factor], count };
-  const masked = hasIgnored(memory.labels, shape.classes);
-  const { loss, losses, gradients } = lossAndGradients({ ...given, masked });
+  const given = { network, images, labels, lossFactors: [factor], count, task };
+  const { loss, losses, gradients } = lossAndGradients(given);
   tf.dispose([images, labels]);
   memory.numbers.set([loss, losses[0]], 2);
   join(gradients, memory.gradients);
