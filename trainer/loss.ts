@@ -33,7 +33,7 @@ export function caseLosses(
   return operation(logits) as tf.Tensor1D;
 }
 
-/** Which voxels count: 1 or 0 for each [voxels, 1], and their share of a case [B,1,1], above 0. */
+/** Which voxels count: 1 or 0 for each [voxels, 1]; their share of a case [B,1,1], above 0. */
 export type Counted = { mask: tf.Tensor2D; share: tf.Tensor3D };
 
 /** The voxels that are not labelled `ignore`. */
@@ -48,7 +48,7 @@ export function countedVoxels(labels: tf.Tensor4D, ignore: number): Counted {
 type Counting = { shape: Volumes; counted: Counted | null };
 
 // Losses [B] and their gradient by the logits (as rows); p and truth are [B*D*H*W, K]. A voxel that
-// does not count has no class at all in `truth`, as one-hot gives it for a value beyond the classes.
+// does not count has no class at all in `truth`: one-hot knows no value beyond the classes.
 function lossesAndGradient(
   probabilities: tf.Tensor2D,
   truth: tf.Tensor2D,

@@ -93,15 +93,14 @@ export function labelValues(labels: RawDataset['labels']): Set<number> {
   return new Set(Object.values(labels).flat());
 }
 
-/** Foreground classes, name and value, in order of value. Regions are refused. */
-export function foregroundClasses(labels: RawDataset['labels']): { name: string; value: number }[] {
+/** Classes and regions besides the background, with their values, in order of the first value. */
+export function foregroundLabels(
+  labels: RawDataset['labels'],
+): { name: string; values: number[] }[] {
   return Object.entries(labels)
-    .map(([name, value]) => {
-      if (typeof value === 'number') return { name, value };
-      throw new Error(`label "${name}" is a region of several values; give one value per label`);
-    })
-    .filter(({ value, name }) => value !== 0 && name !== 'ignore')
-    .sort((a, b) => a.value - b.value);
+    .map(([name, value]) => ({ name, values: [value].flat().sort((a, b) => a - b) }))
+    .filter(({ name, values }) => name !== 'ignore' && values.some((value) => value !== 0))
+    .sort((a, b) => a.values[0] - b.values[0] || b.values.length - a.values.length);
 }
 
 /** Five folds of shuffled ids, as nnU-Net makes them where there are none; the same every time. */

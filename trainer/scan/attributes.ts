@@ -1,7 +1,7 @@
 // The attributes that a scan measures, and the schema under which `push` declares them.
 
 import type { AttributeSchema } from '../../api/contract/attributes.ts';
-import { foregroundClasses, type RawDataset } from '../nnunet-raw.ts';
+import { foregroundLabels, type RawDataset } from '../nnunet-raw.ts';
 
 /** A label or channel name as part of an attribute name: other characters become `_`. */
 export function attributeSuffix(name: string): string {
@@ -33,7 +33,7 @@ export function scannedAttributes(raw: RawDataset): Record<string, AttributeSche
     ['labels', { type: 'labels', required: true, origin: 'measured' }],
     ['foregroundFraction', measured()],
   ];
-  for (const { name } of foregroundClasses(raw.labels)) {
+  for (const { name } of foregroundLabels(raw.labels)) {
     entries.push([`volumeMl_${attributeSuffix(name)}`, measured('ml')]);
     entries.push([`components_${attributeSuffix(name)}`, measured()]);
   }

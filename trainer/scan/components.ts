@@ -3,19 +3,21 @@
 
 import type { Size } from '../nifti.ts';
 
-/** The number of 26-connected components of voxels with a value. */
-export function countComponents(labels: Uint8Array, shape: Size, value: number): number {
+/** The number of 26-connected components of voxels with one of the values. */
+export function countComponents(labels: Uint8Array, shape: Size, values: number[]): number {
+  const within = new Uint8Array(256);
+  for (const value of values) within[value] = 1;
   const seen = new Uint8Array(labels.length);
   const stack: number[] = [];
   let count = 0;
   for (let start = 0; start < labels.length; start++) {
-    if (labels[start] !== value || seen[start] === 1) continue;
+    if (within[labels[start]] === 0 || seen[start] === 1) continue;
     count++;
     seen[start] = 1;
     stack.push(start);
     while (stack.length > 0) {
       for (const next of neighbours(stack.pop() as number, shape)) {
-        if (labels[next] !== value || seen[next] === 1) continue;
+        if (within[labels[next]] === 0 || seen[next] === 1) continue;
         seen[next] = 1;
         stack.push(next);
       }

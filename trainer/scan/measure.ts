@@ -3,7 +3,7 @@
 import { join } from 'node:path';
 import { fileSha256, labelArray, requireSameShape } from '../data.ts';
 import { readVolume } from '../nifti.ts';
-import { foregroundClasses, labelValues, type RawCase, type RawDataset } from '../nnunet-raw.ts';
+import { foregroundLabels, labelValues, type RawCase, type RawDataset } from '../nnunet-raw.ts';
 import { attributeSuffix, channelSuffixes } from './attributes.ts';
 import { countComponents } from './components.ts';
 import { measureIntensity } from './quality.ts';
@@ -63,11 +63,14 @@ function measureLabels(
   const attributes: Record<string, unknown> = {};
   const present: string[] = [];
   let foreground = 0;
-  for (const { name, value } of foregroundClasses(raw.labels)) {
-    if (counts[value] > 0) present.push(name);
-    foreground += counts[value];
-    attributes[`volumeMl_${attributeSuffix(name)}`] = counts[value] * voxelMl;
-    attributes[`components_${attributeSuffix(name)}`] = countComponents(labels, shape, value);
+  const named = foregroundLabels(raw.labels);
+  for (const { name, values } of named) {
+    const count = values.reduce((sum, value) => sum + counts[value], 0);
+    if (count > 0) present.push(name);
+    attributes[`volumeMl_${attributeSuffix(name)}`] = count * voxelMl;
+    attributes[`components_${attributeSuffix(name)}`] = countComponents(labels, shape, values);
   }
+  // Regions may lie within each other; each value is counted once.
+  for (const value of new Set(named.flatMap(({ values }) => values))) foreground += counts[value];
   return { ...attributes, labels: present, foregroundFraction: foreground / labels.length };
 }

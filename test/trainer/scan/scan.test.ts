@@ -5,7 +5,7 @@ import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
 import { describe, expect, test } from 'vitest';
 import { readVolume, type Size, writeVolume } from '../../../trainer/nifti.ts';
-import { fiveFolds, foregroundClasses, readRawDataset } from '../../../trainer/nnunet-raw.ts';
+import { fiveFolds, foregroundLabels, readRawDataset } from '../../../trainer/nnunet-raw.ts';
 import { writePhantomDataset } from '../../../trainer/phantom.ts';
 import { scannedAttributes } from '../../../trainer/scan/attributes.ts';
 import { countComponents } from '../../../trainer/scan/components.ts';
@@ -121,7 +121,7 @@ describe('a raw folder', () => {
     expect(() => readDataset({ ...json, labels: { liver: 1 } })).toThrow('background 0');
     expect(() => readDataset({ ...json, file_ending: '.mha' })).toThrow('.mha are not read');
     const region = readDataset({ ...json, labels: { background: 0, whole: [1, 2] } });
-    expect(() => foregroundClasses(region.labels)).toThrow('"whole" is a region');
+    expect(foregroundLabels(region.labels)).toEqual([{ name: 'whole', values: [1, 2] }]);
   });
 
   test('without folds gets five that split every case once, the same every time', () => {
@@ -137,9 +137,9 @@ describe('measurements', () => {
   test('count voxels that touch by a corner as one component', () => {
     const labels = new Uint8Array(27);
     labels[0] = labels[13] = labels[26] = 1;
-    expect(countComponents(labels, [3, 3, 3], 1)).toBe(1);
+    expect(countComponents(labels, [3, 3, 3], [1])).toBe(1);
     labels[13] = 2;
-    expect(countComponents(labels, [3, 3, 3], 1)).toBe(2);
+    expect(countComponents(labels, [3, 3, 3], [1])).toBe(2);
   });
 
   const blurred = (data: Float32Array, width: number) =>
