@@ -23,7 +23,7 @@ export type JobInput = {
   attempt?: number;
   seed: number;
   settings: Record<string, unknown>;
-  labels: Record<string, number>;
+  labels: Record<string, number | number[]>;
   channels: Record<string, string>;
   groups?: string[];
   /** Switches that the service has decided on before the attempt. */

@@ -3,7 +3,7 @@
 
 import { InvalidArgumentError } from 'commander';
 import { exitCodes, failure } from '../client.ts';
-import { reportedNames } from '../labels.ts';
+import { reportedNames, summaryKeys } from '../labels.ts';
 import { scoreFold } from '../score.ts';
 import { type BackendChoice, TrainerError, exitCodes as trainerCodes } from '../settings.ts';
 import type { AddCommand } from './io.ts';
@@ -65,8 +65,8 @@ export const score: AddCommand = (program, io) => {
       });
       const { summary, model, file } = answer;
       const names = reportedNames(model.task).slice(1);
-      for (const [k, mean] of Object.values(summary.mean).entries()) {
-        io.say(`${names[k]}: mean Dice ${mean.Dice.toFixed(4)}`);
+      for (const [k, key] of summaryKeys(model.task).entries()) {
+        io.say(`${names[k]}: mean Dice ${summary.mean[key].Dice.toFixed(4)}`);
       }
       io.say(`${summary.metric_per_case.length} cases of fold ${answer.fold} scored: ${file}`);
       if (json) io.out(JSON.stringify({ file, fold: answer.fold, mean: summary.mean }));
