@@ -8,11 +8,15 @@ import { createNetwork, levelSizes, type Network, type NetworkShape } from './ne
 import type { Size } from './nifti.ts';
 import { createOptimizer, type Optimizer, type OptimizerOptions } from './optimizer.ts';
 import { type CaseWorkers, startCaseWorkers } from './parallel/case-workers.ts';
-import { applyPart, caseByCase, lossAndGradients, type Part, type StepResult } from './step.ts';
+import {
+  applyPart,
+  type Batch,
+  caseByCase,
+  lossAndGradients,
+  type Part,
+  type StepResult,
+} from './step.ts';
 import type { BackendName } from './tensorflow/backend.ts';
-
-/** Voxels of `count` patches, [count, depth, height, width, channel], and their classes. */
-export type Batch = { images: Float32Array; labels: Int32Array };
 
 type State = Pick<Checkpoint, 'parameters' | 'optimizer'>;
 

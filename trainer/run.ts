@@ -11,7 +11,6 @@ import type { BatchSource } from './prefetch/prefetch.ts';
 import type { Clock, Reporter, Service } from './report.ts';
 import type { Snapshot } from './sampler.ts';
 import { type Environment, exitCodes, type ResolvedSettings, TrainerError } from './settings.ts';
-import type { Switch } from './switches.ts';
 
 /** What a run takes from outside; `signal` aborts for a clean stop, as SIGTERM does. */
 export type Surroundings = {
@@ -21,6 +20,9 @@ export type Surroundings = {
   signal: AbortSignal;
   say: (line: string) => void;
 };
+
+/** Draw by this snapshot from the start of an epoch on. */
+export type Switch = { digest: string; fromEpoch: number };
 
 /** One run, from its preparation to its end. */
 export type Run = {

@@ -9,6 +9,9 @@ import type { Size } from './nifti.ts';
 import { globalNorm, type Optimizer } from './optimizer.ts';
 import { taskLosses } from './region-loss.ts';
 
+/** Voxels of `count` patches, [count, depth, height, width, channel], and their classes. */
+export type Batch = { images: Float32Array; labels: Int32Array };
+
 export type StepInput = {
   network: Network;
   optimizer: Optimizer;

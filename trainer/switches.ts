@@ -2,11 +2,8 @@
 // with the answer to an epoch's last report what comes next. A run switches between epochs only.
 
 import type { Service } from './report.ts';
-import type { Run } from './run.ts';
+import type { Run, Switch } from './run.ts';
 import { type Snapshot, verifySnapshot } from './sampler.ts';
-
-/** Draw by this snapshot from the start of an epoch on. */
-export type Switch = { digest: string; fromEpoch: number };
 
 /** The plan with a switch that the service named; of two for one epoch the later word holds. */
 export function withSwitch(planned: Switch[], { digest, fromEpoch }: Switch): Switch[] {

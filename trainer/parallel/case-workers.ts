@@ -4,10 +4,9 @@
 
 import { Worker } from 'node:worker_threads';
 import type { LabelTask } from '../labels.ts';
-import type { Batch } from '../learner.ts';
 import type { NetworkShape } from '../network.ts';
 import type { Size } from '../nifti.ts';
-import { type Part, sumOfParts } from '../step.ts';
+import { type Batch, type Part, sumOfParts } from '../step.ts';
 import type { BackendName } from '../tensorflow/backend.ts';
 import {
   createMemory,

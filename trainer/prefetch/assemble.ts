@@ -3,8 +3,8 @@
 
 import { drawPatch, type PatchSettings } from '../augment/augment.ts';
 import type { LoadedCase } from '../data.ts';
-import type { Batch } from '../learner.ts';
 import { drawStream } from '../sampler.ts';
+import type { Batch } from '../step.ts';
 
 /** A batch's cases in plan order; the first of them is draw `position` of the epoch's plan. */
 export type DrawnBatch = { ids: string[]; seed: number; epoch: number; position: number };

@@ -4,8 +4,8 @@
 import { Worker } from 'node:worker_threads';
 import type { PatchSettings } from '../augment/augment.ts';
 import type { Cases } from '../batches.ts';
-import type { Batch } from '../learner.ts';
 import { TrainerError } from '../settings.ts';
+import type { Batch } from '../step.ts';
 import { assembleBatch, type DrawnBatch } from './assemble.ts';
 import type { Answer, Asked, Given } from './protocol.ts';
 

@@ -2,7 +2,7 @@
 
 import type { PatchSettings } from '../augment/augment.ts';
 import type { CaseFiles, LoadSettings } from '../data.ts';
-import type { Batch } from '../learner.ts';
+import type { Batch } from '../step.ts';
 import type { DrawnBatch } from './assemble.ts';
 
 /** What a worker is started with. */
