@@ -1,0 +1,1 @@
+"""The folder for nnUNet_extTrainer; nnU-Net imports what is in it by itself."""
