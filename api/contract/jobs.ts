@@ -142,6 +142,8 @@ export const jobSchema = z
     monitors: monitorViewsSchema,
     /** A monitor that reads the validation has changed its draws: it is no independent test. */
     validationInformed: z.boolean(),
+    /** Why its losses are not weighted exactly, where that is known; empty where they are. */
+    inexact: z.array(z.string()),
     launchReason: z.string(),
     progress: z.object({ step: z.int(), steps: z.int() }).nullable(),
     verifiedDraws: ledgerCounts,

@@ -34,48 +34,121 @@ export const networkSchema = z
     message: 'strides need one entry per level of features',
   });
 
+const fileName = z.string().regex(/^[A-Za-z0-9_.-]{1,100}$/);
+
+/** What a job says to nnU-Net itself; the fold is the snapshot's. */
+export const nnunetSchema = z.strictObject({
+  configuration: fileName.default('3d_fullres'),
+  /** Name of the plans, without `.json`. */
+  plans: fileName.default('nnUNetPlans'),
+  /** Background workers that make batches; 0 makes them between steps. */
+  workers: z.int().min(0).max(64).optional(),
+  device: z.enum(['auto', 'cuda', 'cpu', 'mps']).default('auto'),
+  /** Batches of an epoch's patch validation. */
+  validationBatches: count.optional(),
+});
+
+/** What nnU-Net takes from its plans or its trainer class, and so not from a job. */
+const notForNnunet = [
+  'network',
+  'patch',
+  'backend',
+  'optimizer',
+  'averaging',
+  'spacing',
+  'normalization',
+  'memoryMiB',
+  'augmentation',
+  'mirrorAxes',
+  'mirrorInference',
+  'prefetch',
+] as const;
+
+const everySetting = z.strictObject({
+  trainer: z.enum(['counterweight', 'nnunet']).default('counterweight'),
+  epochs: count.max(100_000).optional(),
+  drawsPerEpoch: count.max(maxDrawsPerEpoch).optional(),
+  batchSize: count.max(1024).optional(),
+  learningRate: z.number().positive().max(10).optional(),
+  network: networkSchema.optional(),
+  patch: size
+    .refine((sides) => sides[0] * sides[1] * sides[2] <= maxPatchVoxels, {
+      message: `a patch has at most ${maxPatchVoxels} voxels`,
+    })
+    .optional(),
+  validateEvery: count.optional(),
+  allowBatchDice: z.boolean().default(false),
+  checkpointEvery: count.optional(),
+  backend: z.enum(['auto', 'native', 'wasm', 'cpu']).optional(),
+  optimizer: z.enum(['adam', 'sgd']).optional(),
+  averaging: z.number().min(0).lt(1).optional(),
+  spacing: z.tuple([millimetres, millimetres, millimetres]).optional(),
+  normalization: z
+    .array(z.enum(['zScore', 'ct', 'none']))
+    .min(1)
+    .optional(),
+  memoryMiB: count.max(2 ** 24).optional(),
+  augmentation: z.enum(['none', 'mild', 'full']).optional(),
+  mirrorAxes: z
+    .array(z.enum(['x', 'y', 'z']))
+    .max(3)
+    .optional(),
+  foregroundShare: z.number().min(0).max(1).optional(),
+  mirrorInference: z.boolean().optional(),
+  prefetch: z.int().min(0).max(64).optional(),
+  nnunet: nnunetSchema.optional(),
+});
+
+/** Names of all settings. */
+export const settingNames = Object.keys(everySetting.shape);
+
+/** Where a job says nothing. nnU-Net's batch size stands in its plans, so a job has to say it. */
+const usual = { epochs: 50, drawsPerEpoch: 100, batchSize: 2 };
+const usualForNnunet = { epochs: 1000, nnunet: nnunetSchema.parse({}) };
+
 /** Settings of a job's trainer; sizes are [depth, height, width] in voxels. */
-export const settingsSchema = z
-  .strictObject({
-    trainer: z.enum(['counterweight', 'nnunet']).default('counterweight'),
-    epochs: count.max(100_000).default(50),
-    drawsPerEpoch: count.max(maxDrawsPerEpoch).default(100),
-    batchSize: count.max(1024).default(2),
-    learningRate: z.number().positive().max(10).optional(),
-    network: networkSchema.optional(),
-    patch: size
-      .refine((sides) => sides[0] * sides[1] * sides[2] <= maxPatchVoxels, {
-        message: `a patch has at most ${maxPatchVoxels} voxels`,
-      })
-      .optional(),
-    validateEvery: count.optional(),
-    allowBatchDice: z.boolean().default(false),
-    checkpointEvery: count.optional(),
-    backend: z.enum(['auto', 'native', 'wasm', 'cpu']).optional(),
-    optimizer: z.enum(['adam', 'sgd']).optional(),
-    averaging: z.number().min(0).lt(1).optional(),
-    spacing: z.tuple([millimetres, millimetres, millimetres]).optional(),
-    normalization: z
-      .array(z.enum(['zScore', 'ct', 'none']))
-      .min(1)
-      .optional(),
-    memoryMiB: count.max(2 ** 24).optional(),
-    augmentation: z.enum(['none', 'mild', 'full']).optional(),
-    mirrorAxes: z
-      .array(z.enum(['x', 'y', 'z']))
-      .max(3)
-      .optional(),
-    foregroundShare: z.number().min(0).max(1).optional(),
-    mirrorInference: z.boolean().optional(),
-    prefetch: z.int().min(0).max(64).optional(),
+export const settingsSchema = everySetting
+  .superRefine((settings, context) => {
+    const fault = (key: string, message: string) =>
+      context.addIssue({ code: 'custom', path: [key], message, input: settings });
+    if (settings.trainer === 'nnunet') refuseForNnunet(settings, fault);
+    else if (settings.nnunet) fault('nnunet', 'is for the trainer "nnunet"');
+    const drawsPerEpoch = settings.drawsPerEpoch ?? usual.drawsPerEpoch;
+    const batchSize = settings.batchSize ?? usual.batchSize;
+    const unsaid = [settings.drawsPerEpoch, settings.batchSize].includes(undefined);
+    if (settings.trainer === 'nnunet' && unsaid) return;
+    if (drawsPerEpoch % batchSize !== 0) {
+      fault('drawsPerEpoch', 'drawsPerEpoch must be a multiple of batchSize');
+    }
   })
-  .refine((settings) => settings.drawsPerEpoch % settings.batchSize === 0, {
-    path: ['drawsPerEpoch'],
-    message: 'drawsPerEpoch must be a multiple of batchSize',
-  });
+  .transform(({ trainer, ...said }) => ({
+    trainer,
+    ...usual,
+    ...(trainer === 'nnunet' ? usualForNnunet : {}),
+    ...said,
+  }));
+
+function refuseForNnunet(
+  settings: z.output<typeof everySetting>,
+  fault: (key: string, message: string) => void,
+): void {
+  for (const key of ['batchSize', 'drawsPerEpoch'] as const) {
+    if (settings[key] !== undefined) continue;
+    fault(
+      key,
+      'say it for the trainer "nnunet": batchSize as in the plans (batch_size of the ' +
+        'configuration), drawsPerEpoch 250 times that for epochs as nnU-Net counts them',
+    );
+  }
+  for (const key of notForNnunet) {
+    if (settings[key] === undefined) continue;
+    fault(key, 'nnU-Net takes this from its plans or its trainer class; leave it out');
+  }
+}
 
 /** Settings as the trainer receives them, with defaults filled in. */
 export type Settings = z.output<typeof settingsSchema>;
+export type TrainerKind = Settings['trainer'];
 /** Settings as a person may write them. */
 export type SettingsInput = z.input<typeof settingsSchema>;
 

@@ -6,7 +6,7 @@ import { channelsSchema, labelsSchema } from './datasets.ts';
 import { trainingPlanSchema } from './plans.ts';
 import { monitorsSchema, settingsSchema } from './settings.ts';
 import { digestSchema, largestInteger } from './shared.ts';
-import { snapshotHeaderSchema } from './snapshots.ts';
+import { excludedCaseSchema, snapshotHeaderSchema } from './snapshots.ts';
 
 const wholeNumber = z.int().min(0).max(largestInteger);
 const caseId = z.string().min(1).max(200);
@@ -94,6 +94,8 @@ export const snapshotDocumentSchema = z.looseObject({
   digest: digestSchema,
   scoresDigest: digestSchema.nullish(),
   header: snapshotHeaderSchema,
+  /** Cases of the fold's training side that the snapshot leaves out, and why. */
+  excluded: z.array(excludedCaseSchema).optional(),
   cases: z.array(snapshotCaseSchema).min(1),
 });
 

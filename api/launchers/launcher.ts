@@ -1,7 +1,7 @@
 // What a launcher is: one engine behind seven functions. What an engine cannot do, `prepare`
 // refuses with a reason; there are no optional methods to probe for.
 
-import type { Resources } from '../contract/settings.ts';
+import type { Resources, TrainerKind } from '../contract/settings.ts';
 import type { Engine, Finding, LaunchTarget } from '../contract/targets.ts';
 
 /** Everything an engine must know of one attempt. */
@@ -9,6 +9,8 @@ export type LaunchSpec = {
   /** `cw-<jobId>-<attempt>`: the same attempt has the same key on every engine, for good. */
   launchKey: string;
   image: string | null;
+  /** Which trainer the job is for; an image holds only one. */
+  trainer: TrainerKind;
   /** Environment of the trainer, without the token. */
   environment: Record<string, string>;
   resources: Resources;

@@ -17,12 +17,12 @@ import { join, resolve } from 'node:path';
 import type { Finding, LaunchTarget } from '../contract/targets.ts';
 import { ProblemError } from '../errors.ts';
 import type { Handle, Launcher, LaunchRequest, LaunchSpec, Observation } from './launcher.ts';
+import { adapterFindings, localCommands } from './local-commands.ts';
 import { isAlive } from './local-processes.ts';
 import type { LauncherOptions } from './registry.ts';
 
 const root = resolve(import.meta.dirname, '../..');
 const runner = join(import.meta.dirname, 'local-run.mjs');
-const trainer = [process.execPath, '--import', 'tsx', join(root, 'trainer/main.ts')];
 
 type Process = { pid: number; started: string | null };
 type Ended = { code: number | null; signal: string | null; error?: string };
@@ -94,13 +94,14 @@ function prepare(target: LaunchTarget, stateDir: string, spec: LaunchSpec): Laun
       { errors: [{ pointer: '/resources/gpus/type', detail: 'not in gpuTypes of the target' }] },
     );
   }
-  const command = (target.command as string[] | undefined) ?? trainer;
+  const { commandOf, environment } = localCommands(target);
   const outputs = resolve(target.outputPath ?? join(stateDir, 'outputs'));
   const output = join(outputs, spec.environment.CW_JOB);
   return {
     launchKey: spec.launchKey,
-    command,
+    command: commandOf(spec.trainer),
     environment: {
+      ...environment,
       ...spec.environment,
       CW_DATA: resolve(spec.environment.CW_DATA),
       CW_OUT: output,
@@ -164,7 +165,7 @@ function observe(launch: Launch | null): Observation {
   if (launch === null) return { state: 'notFound' };
   const { folder, runner: waiter, trainer: child, ended } = launch;
   if (ended?.error !== undefined) {
-    return { state: 'failed', reason: 'infrastructure', detail: `did not start: ${ended.error}` };
+    return { state: 'failed', reason: 'infrastructure', detail: neverStarted(ended.error) };
   }
   if (ended !== null) return { state: 'exited', exit: { code: ended.code, signal: ended.signal } };
   if (waiter !== null && isAlive(waiter)) return { state: 'running' };
@@ -181,6 +182,13 @@ function observe(launch: Launch | null): Observation {
     reason: 'infrastructure',
     detail: waiter === null ? 'never started' : 'vanished together with its runner',
   };
+}
+
+function neverStarted(error: string): string {
+  const hint = error.includes('ENOENT')
+    ? '; "commands" of the target says what each trainer is started with, and trainer "nnunet" needs pip install trainer/nnunet'
+    : '';
+  return `did not start: ${error}${hint}`;
 }
 
 function isOverdue(folder: string): boolean {
@@ -232,7 +240,7 @@ function signal(pid: number, name: 'SIGTERM' | 'SIGKILL'): 'accepted' | 'already
 }
 
 async function checkLocal(target: LaunchTarget): Promise<Finding[]> {
-  const findings: Finding[] = [];
+  const findings = adapterFindings(target);
   for (const [dataset, path] of Object.entries(target.dataPaths)) {
     const ok = existsSync(resolve(path));
     const detail = ok
@@ -240,7 +248,7 @@ async function checkLocal(target: LaunchTarget): Promise<Finding[]> {
       : `images of "${dataset}": no folder ${path}`;
     findings.push({ severity: ok ? 'ok' : 'error', detail });
   }
-  if (findings.length === 0) {
+  if (Object.keys(target.dataPaths).length === 0) {
     findings.push({
       severity: 'warning',
       detail: 'dataPaths names no dataset, so no job can be launched here',

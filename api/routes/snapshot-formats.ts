@@ -15,12 +15,12 @@ export const snapshotFormats = Object.keys(lineForms) as SnapshotFormat[];
 /** Digests and header, so that a download of lines alone can be verified: URI-encoded JSON. */
 const factsHeader = 'counterweight-snapshot';
 
-type Facts = Pick<Snapshot, 'digest' | 'scoresDigest' | 'header'>;
+type Facts = Pick<Snapshot, 'digest' | 'scoresDigest' | 'header' | 'excluded'>;
 
 /** The cases as a response in one of the formats, produced as the client reads. */
 export async function snapshotAnswer({
   format,
-  snapshot: { digest, scoresDigest, header },
+  snapshot: { digest, scoresDigest, header, excluded },
   chunks,
   headers = {},
 }: {
@@ -31,7 +31,10 @@ export async function snapshotAnswer({
 }): Promise<Response> {
   const facts = JSON.stringify({ digest, scoresDigest, header });
   const form: LineForm = lineForms[format];
-  const before = format === 'application/json' ? `${facts.slice(0, -1)},"cases":[` : form.before;
+  // Who is left out on purpose: no part of the digest, and too much for a header.
+  const left = JSON.stringify(excluded);
+  const document = `${facts.slice(0, -1)},"excluded":${left},"cases":[`;
+  const before = format === 'application/json' ? document : form.before;
   return await streamed(texts({ ...form, before }, chunks), format, {
     ...headers,
     [factsHeader]: encodeURIComponent(facts),

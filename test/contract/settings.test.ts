@@ -22,7 +22,7 @@ test('empty settings get every default', () => {
 
 test('full settings come back as they were', () => {
   const full = {
-    trainer: 'nnunet',
+    trainer: 'counterweight',
     epochs: 3,
     drawsPerEpoch: 12,
     batchSize: 4,
@@ -35,6 +35,36 @@ test('full settings come back as they were', () => {
     backend: 'wasm',
   };
   expect(settingsSchema.parse(full)).toEqual(full);
+});
+
+const forNnunet = { trainer: 'nnunet', batchSize: 9, drawsPerEpoch: 2250 };
+
+test('nnU-Net has its own defaults, and its own settings', () => {
+  expect(settingsSchema.parse(forNnunet)).toEqual({
+    ...forNnunet,
+    epochs: 1000,
+    allowBatchDice: false,
+    nnunet: { configuration: '3d_fullres', plans: 'nnUNetPlans', device: 'auto' },
+  });
+  const said = { ...forNnunet, epochs: 3, allowBatchDice: true, learningRate: 0.02 };
+  const nnunet = { configuration: '2d', plans: 'mine', device: 'cpu', workers: 0 };
+  expect(settingsSchema.parse({ ...said, nnunet })).toEqual({ ...said, nnunet });
+});
+
+test.each([
+  ['a batch size that nobody said', 'batchSize', { batchSize: undefined }],
+  ['draws that nobody said', 'drawsPerEpoch', { drawsPerEpoch: undefined }],
+  ['what its plans say', 'patch', { patch: [32, 32, 32] }],
+  ['what its trainer class does', 'augmentation', { augmentation: 'full' }],
+  ['plans by their path', 'nnunet', { nnunet: { plans: '../plans' } }],
+])('nnU-Net is refused %s', (_what, key, more) => {
+  const parsed = settingsSchema.safeParse({ ...forNnunet, ...more });
+  expect(parsed.error?.issues.map(({ path }) => path[0])).toEqual([key]);
+});
+
+test("nnU-Net's own settings are for nnU-Net", () => {
+  const parsed = settingsSchema.safeParse({ nnunet: {} });
+  expect(parsed.error?.issues.map(({ path }) => path)).toEqual([['nnunet']]);
 });
 
 test.each([

@@ -1,7 +1,7 @@
 // What must be documented, where, and how a mention looks: pure functions over names and texts.
 
 import { openApiDocument } from '../../api/app.ts';
-import { settingsSchema } from '../../api/contract/settings.ts';
+import { settingNames } from '../../api/contract/settings.ts';
 import { problemKinds } from '../../api/errors.ts';
 import { termKinds } from '../../api/weights/terms/registry.ts';
 import type { RepositoryFile } from '../house-rules/repository.ts';
@@ -165,7 +165,7 @@ export function topicsOf(input: {
     {
       what: 'settings of a job',
       readme: 'trainer/README.md',
-      names: Object.keys(settingsSchema.shape),
+      names: settingNames,
       mention: ticks,
       claimed: (text) => firstCells(text, 'Settings of a job'),
     },

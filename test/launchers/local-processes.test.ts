@@ -45,7 +45,14 @@ function prepared(script: string, gpus?: object) {
   const environment = { CW_API: 'http://127.0.0.1:1', CW_JOB: launchKey, CW_DATA: work };
   const resources = resourcesSchema.parse({ gpus });
   const request = () =>
-    launcher.prepare({ launchKey, image: null, environment, resources, target });
+    launcher.prepare({
+      launchKey,
+      image: null,
+      trainer: 'counterweight',
+      environment,
+      resources,
+      target,
+    });
   return { launcher, launchKey, request, target };
 }
 

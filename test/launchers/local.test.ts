@@ -28,7 +28,14 @@ function prepared(script: string, job = `j${++launches}`) {
   const environment = { CW_API: 'http://127.0.0.1:1', CW_JOB: job, CW_DATA: work };
   const resources = resourcesSchema.parse({});
   const launchKey = `cw-${job}-${launches}`;
-  const request = launcher.prepare({ launchKey, image: null, environment, resources, target });
+  const request = launcher.prepare({
+    launchKey,
+    image: null,
+    trainer: 'counterweight',
+    environment,
+    resources,
+    target,
+  });
   return { launcher, launchKey, request };
 }
 
@@ -88,7 +95,12 @@ test('lets the attempts of a job share one output folder', async () => {
 
 test('says what is missing on the machine', async () => {
   const [target] = launchTargetsSchema.parse([
-    { name: 'local', engine: 'local', dataPaths: { liver: join(work, 'nowhere') } },
+    {
+      name: 'local',
+      engine: 'local',
+      dataPaths: { liver: join(work, 'nowhere') },
+      command: [process.execPath],
+    },
   ]);
   const findings = await createLocalLauncher(target, { stateDir }).check();
   expect(findings).toEqual([{ severity: 'error', detail: expect.stringContaining('nowhere') }]);

@@ -136,6 +136,7 @@ describe('reading', () => {
       digest: frozen.snapshot.digest,
       scoresDigest: frozen.snapshot.scoresDigest,
       header: frozen.snapshot.header,
+      excluded: frozen.snapshot.excluded,
       cases: lines,
     });
     const csv = await (await api.send('GET', url, undefined, { accept: 'text/csv' })).text();

@@ -10,7 +10,7 @@ import {
   lineForms,
   type SnapshotFormat,
 } from '../../api/contract/snapshot-lines.ts';
-import { snapshotHeaderSchema } from '../../api/contract/snapshots.ts';
+import { excludedCaseSchema, snapshotHeaderSchema } from '../../api/contract/snapshots.ts';
 import { canonicalHeader, chunkCases, compareIds } from '../../api/weights/digest.ts';
 import { noSnapshot } from './exports.ts';
 import { lineBlocks, readDocument } from './files.ts';
@@ -22,6 +22,7 @@ const besideSchema = z.object({ ...factsShape, scoresDigest: digestSchema.nullab
 const documentSchema = z.strictObject({
   ...factsShape,
   scoresDigest: digestSchema.nullish(),
+  excluded: z.array(excludedCaseSchema).optional(),
   cases: z.array(z.unknown()),
 });
 type Facts = Omit<z.infer<typeof documentSchema>, 'cases'>;

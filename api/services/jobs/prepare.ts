@@ -130,14 +130,13 @@ export type PreparedJob = { launch: NewJob; dataset: string; entry: AuditEntry }
 export function requireRunnable(deps: Deps, input: LaunchInput): LaunchTarget {
   const target = requireTarget(deps, input.target, '/target');
   requireImage(target, input.image);
-  if (!input.settings.allowBatchDice) return target;
+  const { allowBatchDice, trainer } = input.settings;
+  if (!allowBatchDice || trainer === 'nnunet') return target;
   throw new ProblemError(
     'unprocessable',
     'allowBatchDice: this trainer computes Dice per case only; leave it out.',
     {
-      errors: [
-        { pointer: '/settings/allowBatchDice', detail: 'not supported by trainer "counterweight"' },
-      ],
+      errors: [{ pointer: '/settings/allowBatchDice', detail: `not for trainer "${trainer}"` }],
     },
   );
 }

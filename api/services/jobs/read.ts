@@ -68,6 +68,12 @@ function stagesOfJob(
   return [...first, ...switches.map(({ jobId: _, snapshotId: __, ...stage }) => stage)];
 }
 
+/** What a job's settings allow that defeats a factor per case (METHOD.md section 7). */
+function inexactBy({ allowBatchDice }: JobRow['settings']): string[] {
+  if (!allowBatchDice) return [];
+  return ['allowBatchDice: Dice may be over a whole batch, where a factor per case is not exact'];
+}
+
 // Four queries for any number of jobs.
 async function jobViews(deps: Deps, rows: JobRow[]): Promise<Job[]> {
   const orm = deps.database.orm;
@@ -92,6 +98,7 @@ async function jobViews(deps: Deps, rows: JobRow[]): Promise<Job[]> {
     resources: row.resources,
     monitors: monitorViews(row),
     validationInformed: row.validationInformed,
+    inexact: inexactBy(row.settings),
     launchReason: row.reason,
     progress: row.progress,
     verifiedDraws: epochs.get(row.id) ?? { verified: 0, partial: 0, mismatch: 0 },

@@ -30,7 +30,7 @@ export function launchSpec(
     launchKey,
     dataset,
   }: {
-    job: Pick<JobRow, 'id' | 'target' | 'image' | 'resources'>;
+    job: Pick<JobRow, 'id' | 'target' | 'image' | 'resources' | 'settings'>;
     launchKey: string;
     dataset: string;
   },
@@ -47,6 +47,7 @@ export function launchSpec(
   return {
     launchKey,
     image: job.image,
+    trainer: job.settings.trainer,
     environment: { CW_API: deps.publicUrl, CW_JOB: job.id, CW_DATA: dataPath },
     resources: job.resources,
     target,
