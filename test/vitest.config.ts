@@ -2,8 +2,9 @@
 // backend is built, the files that compute run a second time on it.
 
 import { fileURLToPath } from 'node:url';
-import { defineConfig } from 'vitest/config';
+import { configDefaults, defineConfig } from 'vitest/config';
 import { nativeIsBuilt } from './support/native.ts';
+import { nnunetPython } from './support/nnunet.ts';
 
 /** What computes with tensors and asks `backendUnderTest` on which backend. */
 const computing = [
@@ -23,7 +24,22 @@ if (!nativeIsBuilt) {
   );
 }
 
-const everything = { name: 'tests', include: ['test/**/*.test.ts'] };
+/** What needs the real nnU-Net and PyTorch: `npm run test:nnunet` installs them. */
+const withNnunet = 'test/trainer/nnunet/**/*.test.ts';
+
+if (nnunetPython === null) {
+  process.stderr.write(
+    'SKIPPED: the tests of the nnU-Net adapter, which need Python, PyTorch and nnU-Net. They have a\n' +
+      'command of their own, which installs all three: npm run test:nnunet\n',
+  );
+}
+
+const everything = {
+  name: 'tests',
+  include: ['test/**/*.test.ts'],
+  exclude: [...configDefaults.exclude, withNnunet],
+};
+const onNnunet = { name: 'nnunet', include: [withNnunet] };
 const onNative = { name: 'native', include: computing, env: { CW_TEST_BACKEND: 'native' } };
 
 export default defineConfig({
@@ -33,7 +49,11 @@ export default defineConfig({
     hookTimeout: 60_000,
     pool: 'forks',
     maxWorkers: 2,
-    projects: (nativeIsBuilt ? [everything, onNative] : [everything]).map((test) => ({
+    projects: [
+      everything,
+      ...(nativeIsBuilt ? [onNative] : []),
+      ...(nnunetPython === null ? [] : [onNnunet]),
+    ].map((test) => ({
       extends: true,
       test,
     })),

@@ -5,11 +5,11 @@ import math
 import os
 
 import numpy as np
-from counterweight_nnunet.canonical import canonical_number, canonical_object
-from counterweight_nnunet.draws import ledger_digest, planned_places
-from counterweight_nnunet.philox import Words, philox_blocks
-from counterweight_nnunet.problems import TrainerError
-from counterweight_nnunet.snapshot import snapshot_digest, verified_snapshot
+from counterweight.canonical import canonical_number, canonical_object
+from counterweight.draws import ledger_digest, planned_places
+from counterweight.philox import Words, philox_blocks
+from counterweight.problems import TrainerError
+from counterweight.snapshot import snapshot_digest, verified_snapshot
 
 with open(os.path.join(os.path.dirname(__file__), "../../../vectors/method.json")) as file:
     ANSWERS = json.load(file)

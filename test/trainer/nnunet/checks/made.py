@@ -1,7 +1,7 @@
 """Snapshots made for checks: real digests over made-up numbers."""
 
-from counterweight_nnunet.draws import UNITS
-from counterweight_nnunet.snapshot import snapshot_digest
+from counterweight.draws import UNITS
+from counterweight.snapshot import snapshot_digest
 
 
 def made_snapshot(shares, factors=None, fold=0, excluded=()):

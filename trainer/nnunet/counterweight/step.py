@@ -55,6 +55,6 @@ def _descend(trainer, loss):
     scaler.scale(loss).backward()
     scaler.unscale_(trainer.optimizer)
     norm = float(torch.nn.utils.clip_grad_norm_(parameters, _CLIP))
-    scaler.step(trainer.optimizer)  # leaves out a gradient that overflowed, and scales less next time
+    scaler.step(trainer.optimizer)  # leaves out a gradient that overflowed
     scaler.update()
     return norm

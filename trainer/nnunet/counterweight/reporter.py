@@ -39,8 +39,9 @@ class Reporter:
     def add(self, metrics=(), case_losses=(), ledger=(), **latest):
         """Adds to the next report; numbers that JSON cannot carry are left out."""
         with self._lock:
-            self._waiting["metrics"] += [one for one in metrics if math.isfinite(one["value"])]
-            self._waiting["caseLosses"] += [one for one in case_losses if math.isfinite(one["loss"])]
+            waiting = self._waiting
+            waiting["metrics"] += [one for one in metrics if math.isfinite(one["value"])]
+            waiting["caseLosses"] += [one for one in case_losses if math.isfinite(one["loss"])]
             self._waiting["ledger"] += list(ledger)
             self._waiting["latest"].update(latest)
 

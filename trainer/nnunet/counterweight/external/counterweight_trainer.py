@@ -2,6 +2,6 @@
 nnU-Net forgets the modules of this folder after the look-up, so workers could not import it here.
 """
 
-from counterweight_nnunet.trainer import CounterweightTrainer
+from counterweight.trainer import CounterweightTrainer
 
 __all__ = ["CounterweightTrainer"]

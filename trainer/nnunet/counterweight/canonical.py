@@ -6,7 +6,8 @@ import json
 
 def canonical_object(values):
     """The canonical text of a dictionary of strings, numbers and None."""
-    return "{" + ",".join(f"{json.dumps(key)}:{_value(values[key])}" for key in sorted(values)) + "}"
+    pairs = (f"{json.dumps(key)}:{_value(values[key])}" for key in sorted(values))
+    return "{" + ",".join(pairs) + "}"
 
 
 def _value(value):

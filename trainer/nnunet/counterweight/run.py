@@ -78,7 +78,7 @@ class Run:
     def _fetched(self, digest):
         snapshot = self.job.service.snapshot(digest)
         if snapshot.ids != self.job.snapshot.ids:
-            raise TrainerError(f"snapshot {digest} has other cases than the one this run began with")
+            raise TrainerError(f"snapshot {digest} has other cases than this run began with")
         return snapshot
 
     def check(self):
@@ -102,7 +102,7 @@ class Run:
         return [self.snapshot.loss_factor(one) for one in planned]
 
     def did_step(self, drawn, losses, result):
-        """Counts a step. `result`: loss, gradientNorm, clipped, skipped, fatal, rate, seconds, waited."""
+        """Counts a step: `result` is `corrected_step`'s, with rate, seconds and waited."""
         progress = self.progress
         progress["drawsDone"] += len(drawn)
         progress["step"] += 1

@@ -184,7 +184,7 @@ class CounterweightTrainer(nnUNetTrainer):
             run.close_range()
         if code == STOPPED:
             self.save_checkpoint(os.path.join(self.output_folder, "checkpoint_latest.pth"))
-        return run.fail(error, artifacts_of(self.output_folder, os.environ.get("CW_OUT")))
+        return run.fail(error, self._artifacts())
 
     def _end_workers(self):
         if self._planned_loader is not None:
@@ -257,7 +257,8 @@ class CounterweightTrainer(nnUNetTrainer):
         state = state_of(filename_or_checkpoint)
         with self._refusing():
             if state is None:
-                refuse(f"{os.path.basename(filename_or_checkpoint)} was not written by this trainer")
+                name = os.path.basename(filename_or_checkpoint)
+                refuse(f"{name} was not written by this trainer: it says of no draws")
             run.resume(state)
         self.current_epoch = state["epoch"]
         done, step = state["drawsDone"], state["step"]
@@ -273,10 +274,13 @@ class CounterweightTrainer(nnUNetTrainer):
             path = os.path.join(self.output_folder, "validation", "summary.json")
             results = summary_results(path, self.dataset_json["file_ending"])
             dice = run.validated(results, class_names(self))
-            run.finish(dice, artifacts_of(self.output_folder, os.environ.get("CW_OUT")))
+            run.finish(dice, self._artifacts())
         except (Exception, KeyboardInterrupt) as error:
             self.print_to_log_file(str(error))
-            raise SystemExit(run.fail(error, artifacts_of(self.output_folder, os.environ.get("CW_OUT")))) from error
+            raise SystemExit(run.fail(error, self._artifacts())) from error
+
+    def _artifacts(self):
+        return artifacts_of(self.output_folder, os.environ.get("CW_OUT"))
 
     def print_to_log_file(self, *args, also_print_to_console=True, add_timestamp=True):
         """nnU-Net's log, whose tail goes to the service too."""

@@ -1,4 +1,4 @@
-"""A snapshot as this trainer holds it, verified before anything is drawn by it (METHOD.md section 5)."""
+"""A snapshot as this trainer holds it, verified before anything is drawn by it: METHOD.md section 5."""
 
 import hashlib
 import json
@@ -82,7 +82,7 @@ def _altered(digest, what):
 
 
 def read_snapshot_file(path):
-    """The snapshot of a file that `counterweight snapshot --output FILE.json` or the service wrote."""
+    """The snapshot of a file that the service exported as JSON."""
     try:
         with open(path, encoding="utf-8") as file:
             document = json.load(file)

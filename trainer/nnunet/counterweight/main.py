@@ -65,7 +65,8 @@ def _run(_options):
     try:
         return _train(job, name, out)
     except Exception as error:
-        sentence = str(error) if isinstance(error, TrainerError) else f"{type(error).__name__}: {error}"
+        known = isinstance(error, TrainerError)
+        sentence = str(error) if known else f"{type(error).__name__}: {error}"
         job.service.finish({"outcome": "failed", "error": sentence[:10_000]})
         raise
 
@@ -101,7 +102,7 @@ def _device(wanted, torch):
     if wanted == "auto":
         wanted = "cuda" if torch.cuda.is_available() else "cpu"
     if wanted == "cuda" and not torch.cuda.is_available():
-        raise TrainerError("settings.nnunet.device is cuda, but torch sees no GPU here", CONFIGURATION)
+        raise TrainerError("nnunet.device is cuda, but torch sees no GPU here", CONFIGURATION)
     torch.set_num_threads(1 if wanted == "cuda" else multiprocessing.cpu_count())
     return torch.device(wanted)
 

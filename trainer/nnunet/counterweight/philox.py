@@ -35,7 +35,7 @@ def philox_blocks(key, first_block, count):
 
 
 def key_of(text):
-    """The key that a text stands for: the first eight bytes of its SHA-256, two little-endian words."""
+    """The key of a text: the first eight bytes of its SHA-256 as two little-endian words."""
     return struct.unpack("<2I", hashlib.sha256(text.encode()).digest()[:8])
 
 

@@ -5,7 +5,7 @@ import os
 
 
 class LocalRecord:
-    """Has the reporter's functions. Files: counterweight-ledger.ndjson, counterweight-metrics.ndjson."""
+    """Has the reporter's functions. Files: counterweight-{ledger,metrics}.ndjson."""
 
     failed, stop, switch = None, False, None
 
