@@ -9,7 +9,7 @@ import {
 import type { Actor, Deps } from '../deps.ts';
 import { type InputFault, ProblemError } from '../errors.ts';
 import { listCaseColumnPages } from '../store/cases.ts';
-import { type FoldRow, insertSplit } from '../store/splits.ts';
+import { type FoldRow, findFold, insertSplit, requireSplit } from '../store/splits.ts';
 import { requireDataset } from './datasets.ts';
 import { entryOf } from './entries.ts';
 import { readSubjects, subjectFaults } from './subjects.ts';
@@ -59,6 +59,38 @@ export async function putSplit(
     throw new ProblemError('conflict', `Version ${number} is no draft any more.`);
   }
   return { name: split, folds: sizes };
+}
+
+/**
+ * A split as nnU-Net's splits_final.json, ids in the order in which they were put, as text in parts.
+ * Throws `not-found` where the version has no such split.
+ */
+export async function readSplit(
+  deps: Deps,
+  actor: Actor,
+  input: { dataset: string; number: number; split: string },
+): Promise<AsyncGenerator<string>> {
+  const { id: datasetId } = await requireDataset(deps, actor, input.dataset);
+  const { number: version, split } = input;
+  await requireVersion(deps, { datasetId, number: version });
+  const folds = await requireSplit(deps.database.orm, { datasetId, version, split });
+  const ids: string[] = [];
+  for (const [id, ordinal] of await ordinalsOf(deps, { datasetId, version })) ids[ordinal] = id;
+  return splitTexts(deps, { datasetId, version, split, folds }, ids);
+}
+
+async function* splitTexts(
+  deps: Deps,
+  { folds, ...key }: { datasetId: string; version: number; split: string; folds: number },
+  ids: string[],
+): AsyncGenerator<string> {
+  const listOf = (ordinals: Int32Array) =>
+    JSON.stringify(Array.from(ordinals, (ordinal) => ids[ordinal]));
+  for (let fold = 0; fold < folds; fold++) {
+    const { train, val } = await findFold(deps.database.orm, { ...key, fold });
+    yield `${fold === 0 ? '[' : ',\n'}{"train":${listOf(train)},"val":${listOf(val)}}`;
+  }
+  yield ']\n';
 }
 
 function refuse(faults: InputFault[]): void {

@@ -81,7 +81,8 @@ export async function findFold(
   throw new ProblemError('not-found', `Split "${split}" has folds 0 to ${folds - 1}, not ${fold}.`);
 }
 
-async function requireSplit(orm: Orm, key: SplitKey): Promise<number> {
+/** How many folds a split has; throws `not-found` where there is none of that name. */
+export async function requireSplit(orm: Orm, key: SplitKey): Promise<number> {
   const folds = (await countFolds(orm, key))[key.split];
   if (folds !== undefined) return folds;
   throw new ProblemError(

@@ -168,6 +168,21 @@ describe('versions', () => {
     expect(digests[0]).toBe(digests[1]);
   });
 
+  test("gives a split back as it was put: nnU-Net's own file", async () => {
+    const lines = caseLines(6);
+    const ids = lines.map((line) => line.id);
+    const path = await draft('both-ways');
+    await must(api, 200, 'POST', `${path}/cases`, ndjsonOf(lines));
+    const folds = [
+      { train: [ids[4], ids[0], ids[2]], val: [ids[5], ids[1]] },
+      { train: [ids[3]], val: ids.slice(0, 3) },
+    ];
+    await must(api, 200, 'PUT', `${path}/splits/mine`, folds);
+    expect(await must(api, 200, 'GET', `${path}/splits/mine`)).toEqual(folds);
+    const none = await api.call('GET', `${path}/splits/other`);
+    expect([none.status, none.body.detail]).toEqual([404, expect.stringContaining('"other"')]);
+  });
+
   test('takes nothing more once committed', async () => {
     const { name } = await committedDataset(api, { name: 'closed', count: 10 });
     const path = `/v1/datasets/${name}/versions/1`;

@@ -16,6 +16,7 @@ import { score } from './score.ts';
 import { scores } from './scores.ts';
 import { shares } from './shares.ts';
 import { snapshot } from './snapshot.ts';
+import { split } from './split.ts';
 import { tokens } from './tokens.ts';
 import { usage } from './usage.ts';
 import { verify } from './verify.ts';
@@ -34,6 +35,7 @@ export const commands: Record<string, AddCommand> = {
   diff,
   explain,
   shares,
+  split,
   lineage,
   approve,
   alias,

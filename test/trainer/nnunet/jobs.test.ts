@@ -20,6 +20,7 @@ import { nnunetPython, pythonChecks } from '../../support/nnunet.ts';
 const root = fileURLToPath(new URL('../../..', import.meta.url));
 const images = join(root, '../shared/data/Dataset004_Hippocampus');
 const name = 'Dataset004_Hippocampus';
+const versions = '/v1/datasets/Hippocampus/versions';
 const hasImages = existsSync(images);
 const caseCount = 20;
 
@@ -50,7 +51,7 @@ let client: Client;
 async function freeze(rules: object, ruleSet: string, fold = 0): Promise<string> {
   const path = '/v1/datasets/Hippocampus';
   await client.call('POST', `${path}/rule-sets`, { name: ruleSet, rules, reason: 'test' });
-  const body = { version: 1, split: 'five-fold', fold, ruleSet: `${ruleSet}@1`, reason: 'test' };
+  const body = { version: 2, split: 'five-fold', fold, ruleSet: `${ruleSet}@1`, reason: 'test' };
   return (await client.call<{ digest: string }>('POST', `${path}/snapshots`, body)).digest;
 }
 
@@ -116,6 +117,8 @@ describe.skipIf(!hasImages)('nnU-Net', () => {
     const origin = { model: 'the run itself', evidence: 'inTraining' };
     const path = '/v1/datasets/Hippocampus/attributes/runLoss';
     await client.call('PUT', path, { ...runLoss, origin });
+    await client.call('POST', `${versions}`, { base: 1, reason: 'test' });
+    await client.call('POST', `${versions}/2/commit`, { reason: 'test' });
     const nnUNet_raw = join(work, 'raw');
     const nnUNet_results = join(work, 'results');
     checks = pythonChecks('stock', { ...environment, nnUNet_raw, nnUNet_results });
@@ -179,11 +182,9 @@ describe.skipIf(!hasImages)('nnU-Net', () => {
 
   // nnU-Net's own files, as it wrote them: difficulty by its summary, its split unchanged.
   async function importsResults(summary: string, fold: number): Promise<void> {
-    const base = '/v1/datasets/Hippocampus/versions';
-    const { number } = await client.call<{ number: number }>('POST', base, {
-      base: 1,
-      reason: 'test',
-    });
+    const base = versions;
+    const draft = { base: 2, reason: 'test' };
+    const { number } = await client.call<{ number: number }>('POST', base, draft);
     const split = readFileSync(join(work, 'preprocessed', name, 'splits_final.json'), 'utf8');
     await client.send('PUT', `${base}/${number}/splits/mine`, jsonText(split));
     const kept = await client.call(`GET`, `${base}/${number}/splits/mine`);
