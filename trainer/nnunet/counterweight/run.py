@@ -169,9 +169,9 @@ class Run:
         if progress["nextSnapshot"]:
             self._planned = with_switch(self._planned, progress["nextSnapshot"])
 
-    def validated(self, results, names):
-        """Reports a validation round; answers its Dice per class."""
-        at = {"step": self.progress["step"], "epoch": max(0, self.progress["epoch"] - 1)}
+    def validated(self, results, names, epoch):
+        """Reports a validation round after an epoch; answers its Dice per class."""
+        at = {"step": self.progress["step"], "epoch": epoch}
         self.reporter.add(validation_metrics(results, names, self.job.cases or {}, at))
         dice = dice_of(results, names)
         self._say(f"validation over {len(results)} whole cases: Dice {json.dumps(dice)}")

@@ -234,7 +234,7 @@ class CounterweightTrainer(nnUNetTrainer):
         if every and epoch % every == 0 and not last:
             _, val = self.do_split()
             results = validation_round(self, val, run.check)
-            run.validated(results, class_names(self))
+            run.validated(results, class_names(self), epoch - 1)
         run.end_epoch()
         if not last:
             self._order()
@@ -273,7 +273,7 @@ class CounterweightTrainer(nnUNetTrainer):
             super().perform_actual_validation(save_probabilities)
             path = os.path.join(self.output_folder, "validation", "summary.json")
             results = summary_results(path, self.dataset_json["file_ending"])
-            dice = run.validated(results, class_names(self))
+            dice = run.validated(results, class_names(self), run.epochs - 1)
             run.finish(dice, self._artifacts())
         except (Exception, KeyboardInterrupt) as error:
             self.print_to_log_file(str(error))
