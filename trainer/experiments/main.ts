@@ -3,6 +3,7 @@
 
 import { adaptiveExperiment } from './adaptive.ts';
 import { hippocampus } from './hippocampus.ts';
+import { nnunetExperiment } from './nnunet.ts';
 import { prevalenceExperiment } from './prevalence.ts';
 import { rareExperiment } from './rare.ts';
 import { runExperiment } from './trials.ts';
@@ -10,6 +11,7 @@ import { runExperiment } from './trials.ts';
 const experiments = new Map([
   ['adaptive', (args: string[]) => runExperiment(adaptiveExperiment, args)],
   ['hippocampus', hippocampus],
+  ['nnunet', nnunetExperiment],
   ['prevalence', (args: string[]) => runExperiment(prevalenceExperiment, args)],
   ['rare', (args: string[]) => runExperiment(rareExperiment, args)],
 ]);

@@ -168,7 +168,7 @@ describe.skipIf(!hasImages)('nnU-Net', () => {
     expect(epochsOf('caseLoss')).toEqual([0, 1, 2]);
     expect(items.filter(({ name }) => name === 'loss')).toHaveLength(15);
     const names = (job.summary as { dice: object }).dice;
-    expect(Object.keys(names)).toEqual(['Anterior', 'Posterior', 'mean']);
+    expect(Object.keys(names).sort()).toEqual(['Anterior', 'Posterior', 'mean']);
     const artifacts = await client.call<{ items: { name: string; path: string }[] }>(
       'GET',
       `/v1/jobs/${job.id}/artifacts`,
