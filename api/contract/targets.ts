@@ -31,6 +31,20 @@ export const launchTargetSchema = z.looseObject({
 });
 export type LaunchTarget = z.output<typeof launchTargetSchema>;
 
+const command = z.array(z.string().min(1)).min(1);
+const ownVariable = /^(?!CW_)[A-Za-z_][A-Za-z0-9_]*$/;
+
+/** What a target of engine `local` may say besides. */
+export const localFieldsSchema = z.object({
+  /** For every trainer that `commands` does not name. */
+  command: command.optional(),
+  commands: z.strictObject({ counterweight: command, nnunet: command }).partial().optional(),
+  /** What the trainer's process has beside the environment of the service. */
+  environment: z
+    .record(z.string().regex(ownVariable, 'no name of a variable, or one of CW_'), z.string())
+    .optional(),
+});
+
 export const launchTargetsSchema = z
   .array(launchTargetSchema)
   .refine(

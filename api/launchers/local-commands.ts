@@ -3,25 +3,9 @@
 
 import { accessSync, constants } from 'node:fs';
 import { delimiter, join, resolve } from 'node:path';
-import { z } from 'zod';
 import type { TrainerKind } from '../contract/settings.ts';
-import type { Finding, LaunchTarget } from '../contract/targets.ts';
+import { type Finding, type LaunchTarget, localFieldsSchema } from '../contract/targets.ts';
 import { ProblemError } from '../errors.ts';
-
-const command = z.array(z.string().min(1)).min(1);
-
-const localFields = z.object({
-  /** For every trainer that `commands` does not name. */
-  command: command.optional(),
-  commands: z.strictObject({ counterweight: command, nnunet: command }).partial().optional(),
-  /** What the trainer's process has beside the environment of the service. */
-  environment: z
-    .record(
-      z.string().regex(/^(?!CW_)[A-Za-z_][A-Za-z0-9_]*$/, 'no name, or one of CW_'),
-      z.string(),
-    )
-    .optional(),
-});
 
 const root = resolve(import.meta.dirname, '../..');
 
@@ -38,7 +22,7 @@ export type LocalCommands = {
 
 /** Throws ProblemError `launcher-failed` where CW_TARGETS says what no local target can do. */
 export function localCommands(target: LaunchTarget): LocalCommands {
-  const read = localFields.safeParse(target);
+  const read = localFieldsSchema.safeParse(target);
   if (!read.success) {
     const [{ path, message }] = read.error.issues;
     const field = path.join('.');

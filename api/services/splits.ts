@@ -62,7 +62,7 @@ export async function putSplit(
 }
 
 /**
- * A split as nnU-Net's splits_final.json, ids in the order in which they were put, as text in parts.
+ * A split as nnU-Net's splits_final.json, ids in the order they were put in, as text in parts.
  * Throws `not-found` where the version has no such split.
  */
 export async function readSplit(

@@ -1,5 +1,5 @@
-// The real nnU-Net for tests: the environment that infra/node/nnunet.ts installs, and checks written
-// in Python that run in one process for each module.
+// The real nnU-Net for tests: the environment that infra/node/nnunet.ts installs, and checks in
+// Python that run in one process for each module.
 
 import { type ChildProcess, spawn } from 'node:child_process';
 import { createInterface, type Interface } from 'node:readline';

@@ -1,5 +1,5 @@
-// counterweight split: a version's split as nnU-Net's splits_final.json, for the folder that nnU-Net
-// reads it from.
+// counterweight split: a version's split as nnU-Net's splits_final.json, for the folder from which
+// nnU-Net reads it.
 
 import { writeFileSync } from 'node:fs';
 import { type AddCommand, clientOf, type ServiceOptions, withService } from './io.ts';

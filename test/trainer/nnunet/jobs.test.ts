@@ -1,5 +1,5 @@
-// Real jobs: the service as a process, nnU-Net as a child of its local launcher, part of a real data
-// set. What the service then says of draws, children and results is what is tested.
+// Real jobs: the service as a process, nnU-Net as a child of its local launcher, part of a real
+// data set. What the service then says of draws, children and results is what is tested.
 
 import { execFileSync } from 'node:child_process';
 import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';

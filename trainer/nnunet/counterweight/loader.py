@@ -41,7 +41,7 @@ class PlannedLoader:
 
     def set_thread_id(self, number):
         """nnU-Net tells each worker its number once, before the first batch."""
-        torch.set_num_threads(1)  # a forked worker has none of its parent's, and would wait for them
+        torch.set_num_threads(1)  # a forked worker would wait for its parent's, which it lacks
         self._worker = number
         self._stock.set_thread_id(number)
 

@@ -1,4 +1,4 @@
-"""A snapshot as this trainer holds it, verified before anything is drawn by it: METHOD.md section 5."""
+"""A snapshot as this trainer holds it, verified before anything is drawn (METHOD.md section 5)."""
 
 import hashlib
 import json

@@ -1,4 +1,4 @@
-"""The Python digest, plan and ledger code against the known answers that every implementation meets."""
+"""The Python digest, plan and ledger code against the known answers of every implementation."""
 
 import json
 import math
@@ -109,7 +109,7 @@ def altered_snapshots():
     first, second = document["cases"][0], document["cases"][1]
     more = {**first, "drawUnits": str(int(first["drawUnits"]) + 1)}
     less = {**second, "drawUnits": str(int(second["drawUnits"]) - 1)}
-    rest = document["cases"][2:]
+    rest, factor = document["cases"][2:], math.nextafter(first["lossFactor"], 9)
     faults = {
         "drawUnits sum": {**document, "cases": [more, second, *rest]},
         "content has the digest": {**document, "cases": [more, less, *rest]},
@@ -117,7 +117,7 @@ def altered_snapshots():
         "content has": {**document, "header": {**document["header"], "fold": "all"}},
         "content has the": {
             **document,
-            "cases": [{**first, "lossFactor": math.nextafter(first["lossFactor"], 9)}, second, *rest],
+            "cases": [{**first, "lossFactor": factor}, second, *rest],
         },
     }
     faults["header says"]["cases"][0] |= {"targetUnits": "0", "drawUnits": "0"}

@@ -110,7 +110,7 @@ def validation_is_the_stock_loss():
 
 
 def batch_dice_is_marked_and_kept():
-    """With factors of 1 it is the stock loss over the batch, though that is not the mean of cases."""
+    """With factors of 1 it is the stock loss over the batch, which is not the mean of cases."""
     for inner in (of_classes(batch_dice=True), of_regions(batch_dice=True)):
         outputs, targets = batch(3, regions=isinstance(inner, DC_and_BCE_loss))
         stock = DeepSupervisionWrapper(inner, SCALES)

@@ -12,7 +12,7 @@ from counterweight.service import Service
 
 
 class Server:
-    """Answers each request with the next of `answers`: (status, body) or (status, body, headers)."""
+    """Answers each request with the next of `answers`: (status, body[, headers])."""
 
     def __init__(self, *answers):
         self.asked, self._answers = [], list(answers)

@@ -1,4 +1,4 @@
-"""Runs checks of one module by name: a name a line in, a line of JSON out. Torch is imported once."""
+"""Runs checks of one module by name: a name a line in, a line of JSON out; torch is loaded once."""
 
 import importlib
 import json

@@ -96,8 +96,9 @@ def factors_reach_the_loss_once():
         assert len(set(factors)) > 1 or factors[0] != 1
         with torch.no_grad():
             output = ours.network(batch["data"])
+            target = batch["target"]
             losses = [
-                ours.loss.stock([o[b : b + 1] for o in output], [t[b : b + 1] for t in batch["target"]])
+                ours.loss.stock([o[b : b + 1] for o in output], [t[b : b + 1] for t in target])
                 for b in range(len(factors))
             ]
         expected = sum(factor * float(one) for factor, one in zip(factors, losses)) / len(factors)
@@ -121,7 +122,7 @@ def a_step_that_is_not_finite_changes_nothing():
 
 
 def a_stopped_run_goes_on_with_the_same_draws():
-    """Stopped in the middle of an epoch: the checkpoint says where, and the ledger has both parts."""
+    """Stopped in an epoch's middle: the checkpoint says where, the ledger has both parts."""
     with following(uneven()) as trainer_class:
         first = made(trainer_class)
         step = first.train_step
