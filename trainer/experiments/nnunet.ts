@@ -24,20 +24,32 @@ const options = {
   data: { type: 'string' },
   python: { type: 'string', default: process.env.CW_NNUNET_PYTHON ?? 'python3' },
   seeds: { type: 'string', default: '1,2,3' },
-  epochs: { type: 'string', default: '12' },
-  iterations: { type: 'string', default: '50' },
+  epochs: { type: 'string', default: '15' },
+  iterations: { type: 'string', default: '100' },
   scarce: { type: 'string', default: '6' },
   json: { type: 'string' },
 } as const;
 
-/** nnU-Net's own class for a number of iterations that it has no class for. */
-const stockTrainer = `"""Stock nnU-Net for a small budget."""
+/** nnU-Net's class and ours, for a number of iterations that nnU-Net has no class for. */
+const trainers = `"""Stock nnU-Net and the adapter, for a small budget and so without mirroring."""
 import os
 
+from counterweight.trainer import CounterweightTrainer
 from nnunetv2.training.nnUNetTrainer.nnUNetTrainer import nnUNetTrainer
 
 
-class StockTrainer(nnUNetTrainer):
+class NoMirroring:
+    def configure_rotation_dummyDA_mirroring_and_inital_patch_size(self):
+        found = super().configure_rotation_dummyDA_mirroring_and_inital_patch_size()
+        self.inference_allowed_mirroring_axes = None
+        return *found[:3], None
+
+
+class PlannedTrainer(NoMirroring, CounterweightTrainer):
+    pass
+
+
+class StockTrainer(NoMirroring, nnUNetTrainer):
     def initialize(self):
         self.num_epochs = int(os.environ["EXPERIMENT_EPOCHS"])
         self.num_iterations_per_epoch = int(os.environ["EXPERIMENT_ITERATIONS"])
@@ -150,11 +162,11 @@ function preprocess(given: Given, name: string, { train, val }: Sides): void {
   for (const part of ['kernel_sizes', 'strides']) network[part] = network[part].slice(0, 3);
   const size = { n_stages: 3, features_per_stage: [16, 32, 64] };
   Object.assign(network, size, { n_conv_per_stage: [2, 2, 2], n_conv_per_stage_decoder: [2, 2] });
-  Object.assign(configuration, { patch_size: [32, 48, 32], batch_size: 2 });
+  Object.assign(configuration, { patch_size: [24, 32, 24], batch_size: 2 });
   writeFileSync(join(folder, 'short.json'), JSON.stringify({ ...plans, plans_name: 'short' }));
   writeFileSync(join(folder, 'splits_final.json'), JSON.stringify([{ train, val }]));
   mkdirSync(join(given.work, 'trainers'));
-  writeFileSync(join(given.work, 'trainers', 'stock_trainer.py'), stockTrainer);
+  writeFileSync(join(given.work, 'trainers', 'short_trainers.py'), trainers);
 }
 
 function trained(
@@ -162,10 +174,9 @@ function trained(
   { arm, seed, sides, name }: { arm: Arm; seed: number; sides: Sides; name: string },
 ): Record<string, number> {
   const { work, epochs, iterations } = given;
-  const trainer = arms[arm] === null ? 'StockTrainer' : 'CounterweightTrainer';
+  const trainer = arms[arm] === null ? 'StockTrainer' : 'PlannedTrainer';
   const environment: Record<string, string> = { nnUNet_extTrainer: join(work, 'trainers') };
   if (arms[arm] !== null) {
-    environment.nnUNet_extTrainer = run(given, 'counterweight-nnunet', ['path']).trim();
     environment.CW_SNAPSHOT = join(work, 'snapshot.json');
     environment.CW_SEED = String(seed);
     environment.CW_SETTINGS = JSON.stringify({
