@@ -189,7 +189,7 @@ describe.skipIf(!hasImages)('nnU-Net', () => {
     await client.send('PUT', `${base}/${number}/splits/mine`, jsonText(split));
     const kept = await client.call(`GET`, `${base}/${number}/splits/mine`);
     expect(kept).toEqual(JSON.parse(split));
-    const scores = `${base}/${number}/scores/nnunetDice?split=mine&fold=${fold}`;
+    const scores = `${base}/${number}/scores/nnunetDice?split=mine&fold=${fold}&reason=test`;
     const answer = await client.send('PUT', scores, jsonText(readFileSync(summary, 'utf8')));
     expect(await answer.json()).toMatchObject({ scored: JSON.parse(split)[fold].val.length });
   }
