@@ -34,6 +34,7 @@ const modules = {
   protocol: [
     'a_service_that_is_away_is_asked_again',
     'a_refusal_ends_the_run',
+    'a_job_that_cannot_be_run_is_told',
     'reports_are_numbered_across_restarts',
     'a_revoked_reporter_says_so',
     'reports_stay_within_their_limits',

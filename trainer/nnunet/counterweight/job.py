@@ -3,7 +3,7 @@
 import json
 import os
 
-from .problems import refuse
+from .problems import REVOKED, TrainerError, refuse
 from .service import Service
 from .snapshot import read_snapshot_file
 
@@ -58,7 +58,7 @@ def is_asked_for(environment):
 def open_job(environment, say=print):
     """The job that CW_API, CW_JOB and CW_TOKEN name, or the snapshot file of CW_SNAPSHOT.
 
-    Raises TrainerError with exit code 64 for what cannot be run.
+    Raises TrainerError for what cannot be run; the service was told, where there is one.
     """
     if environment.get("CW_SNAPSHOT"):
         if environment.get("CW_API"):
@@ -69,6 +69,15 @@ def open_job(environment, say=print):
         refuse(f"{', '.join(missing)} not set; a launcher sets them, or CW_SNAPSHOT names a file")
     service = Service(environment["CW_API"], environment["CW_TOKEN"], say)
     described = service.job()
+    try:
+        return _job_of_service(service, described, environment)
+    except TrainerError as error:
+        if error.exit_code != REVOKED:
+            service.finish({"outcome": "failed", "error": str(error)[:10_000]})
+        raise
+
+
+def _job_of_service(service, described, environment):
     if described["id"] != environment["CW_JOB"]:
         refuse(f"CW_JOB is {environment['CW_JOB']}, but the token is for job {described['id']}")
     if described["settings"].get("trainer") != "nnunet":

@@ -6,9 +6,11 @@ import tempfile
 import threading
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
+from counterweight.job import open_job
 from counterweight.problems import CONFIGURATION, FAILED, REVOKED, TrainerError
 from counterweight.reporter import Reporter, report_bodies
 from counterweight.service import Service
+from made import made_snapshot
 
 
 class Server:
@@ -72,6 +74,25 @@ def a_refusal_ends_the_run():
     with Server((401, "not even JSON")) as server:
         error = raised(lambda: patient(server.url, []).job())
         assert error.exit_code == CONFIGURATION and "not even JSON" in str(error)
+
+
+def a_job_that_cannot_be_run_is_told():
+    """An altered snapshot, a job of another trainer, a token of another job."""
+    document = made_snapshot({"a": 1, "b": 2})
+    job = {"id": "j", "seed": 1, "settings": {"trainer": "nnunet"}, "snapshot": document}
+    altered = {**document, "cases": document["cases"][:1]}
+    other = {**job, "settings": {"trainer": "counterweight"}}
+    for answers, sentence in (
+        ([job, altered], "was altered on the way"),
+        ([other], 'is for the trainer "counterweight"'),
+        ([{**job, "id": "k"}], "the token is for job k"),
+    ):
+        with Server(*((200, one) for one in [*answers, {}])) as server:
+            said = {"CW_API": server.url, "CW_JOB": "j", "CW_TOKEN": "secret"}
+            assert sentence in str(raised(lambda said=said: open_job(said, lambda _: None)))
+            path, _, body = server.asked[-1]
+            assert path == "/v1/trainer/finish" and body["outcome"] == "failed"
+            assert sentence in body["error"]
 
 
 def reports_are_numbered_across_restarts():
