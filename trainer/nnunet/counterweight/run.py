@@ -20,7 +20,7 @@ class Run:
         self.job, self.folder = job, folder
         self._say = say
         self.snapshot = job.snapshot
-        self.batch_size = self.draws_per_epoch = self.epochs = None
+        self.batch_size = self.draws_per_epoch = self.epochs = None  # until `shape`
         self.progress = {
             "job": job.id,
             "seed": job.seed,
@@ -44,6 +44,11 @@ class Run:
 
     def __repr__(self):
         return f"Run({self.job}, epoch {self.progress['epoch']})"
+
+    def shape(self, batch_size, draws_per_epoch, epochs):
+        """Says how long an epoch and the run are; a checkpoint is of one shape of epoch only."""
+        self.batch_size, self.draws_per_epoch, self.epochs = batch_size, draws_per_epoch, epochs
+        self.progress |= {"batchSize": batch_size, "drawsPerEpoch": draws_per_epoch}
 
     def begin_epoch(self):
         """Takes up the snapshot that is planned for the epoch, and plans it; answers the plan.
@@ -158,8 +163,11 @@ class Run:
             }
 
     def resume(self, progress):
-        """Goes on from the progress that was stored with a checkpoint."""
-        for name in ("job", "seed"):
+        """Goes on from the progress that was stored with a checkpoint of the same run."""
+        fixed = ["job", "seed", "batchSize", "drawsPerEpoch"]
+        if self.job.service is None:
+            fixed.append("snapshot")  # nobody could hand out another one
+        for name in fixed:
             if progress[name] != self.progress[name]:
                 refuse(
                     f"the checkpoint is of {name} {progress[name]}, this run of "

@@ -65,11 +65,11 @@ class CounterweightTrainer(nnUNetTrainer):
         if fold != self.fold:
             refuse(f"the snapshot is of fold {fold}, but nnU-Net was started with {self.fold}")
         size = job.setting("batchSize", self.configuration_manager.batch_size)
-        run.batch_size = self.batch_size = size
-        run.draws_per_epoch = job.setting("drawsPerEpoch", self.num_iterations_per_epoch * size)
-        if run.draws_per_epoch % size != 0:
-            refuse(f"drawsPerEpoch is {run.draws_per_epoch}, no multiple of the batch size {size}")
-        run.epochs = self.num_epochs = job.setting("epochs", self.num_epochs)
+        draws = job.setting("drawsPerEpoch", self.num_iterations_per_epoch * size)
+        if draws % size != 0:
+            refuse(f"drawsPerEpoch is {draws}, no multiple of the batch size {size}")
+        self.num_epochs = job.setting("epochs", self.num_epochs)
+        run.shape(size, draws, self.num_epochs)
         self.initial_lr = job.setting("learningRate", self.initial_lr)
         self.oversample_foreground_percent = job.setting(
             "foregroundShare", self.oversample_foreground_percent

@@ -173,7 +173,7 @@ def runs_without_a_service():
         job = open_job(said)
         assert (job.seed, job.setting("epochs"), job.cases) == (4, 2, None)
         run = Run(job, folder, print)
-        run.batch_size, run.draws_per_epoch, run.epochs = 2, 4, 1
+        run.shape(2, 4, 1)
         plan = run.begin_epoch()
         assert run.take(plan[:2]) == [1, 1]
         wrong = sentence_with(lambda: run.take(["nobody", plan[1]]), 1)
@@ -204,7 +204,7 @@ def ten_steps_that_are_not_finite_end_a_run():
         with open(path, "w", encoding="utf-8") as file:
             json.dump(made_snapshot(dict.fromkeys(IDS, 1)), file)
         run = Run(open_job({"CW_SNAPSHOT": path}), folder, print)
-        run.batch_size, run.draws_per_epoch, run.epochs = 1, 20, 1
+        run.shape(1, 20, 1)
         plan = run.begin_epoch()
         broken = {"loss": float("nan"), "gradientNorm": float("nan"), "rate": 0.1, "seconds": 1.0}
         broken |= {"waited": 0.0, "clipped": False, "skipped": True, "fatal": True}

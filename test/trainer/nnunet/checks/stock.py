@@ -144,10 +144,22 @@ def a_stopped_run_goes_on_with_the_same_draws():
             lines = [json.loads(line) for line in file]
         found = [(line["epoch"], line["from"], line["draws"]) for line in lines]
         assert found == [(0, 0, 6), (1, 0, 2), (1, 2, 4)], found
+        path = os.path.join(second.output_folder, "checkpoint_final.pth")
+        longer = json.dumps({**SMALL, "drawsPerEpoch": 8})
+        for name, value, sentence in (
+            ("CW_SEED", "6", "of seed 5"),
+            ("CW_SETTINGS", longer, "of drawsPerEpoch 6"),
+        ):
+            before, os.environ[name] = os.environ[name], value
+            third = made(trainer_class)
+            assert exit_code(lambda third=third: third.load_checkpoint(path)) == 64
+            assert sentence in log_of(third), sentence
+            os.environ[name] = before
+        with open(os.environ["CW_SNAPSHOT"], "w", encoding="utf-8") as file:
+            json.dump(uniform(), file)
         third = made(trainer_class)
-        os.environ["CW_SEED"] = "6"
-        path = os.path.join(third.output_folder, "checkpoint_final.pth")
         assert exit_code(lambda: third.load_checkpoint(path)) == 64
+        assert "the checkpoint is of snapshot" in log_of(third)
 
 
 def what_cannot_be_run_is_refused():
