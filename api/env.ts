@@ -5,6 +5,8 @@ import { type LaunchTarget, launchTargetsSchema } from './contract/targets.ts';
 
 export type Settings = {
   port: number;
+  /** Address of this machine to listen on. */
+  listen: string;
   databaseUrl: string | undefined;
   databaseOwnerUrl: string | undefined;
   dataDir: string;
@@ -27,6 +29,7 @@ export function readEnvironment(
   }
   return {
     port,
+    listen: listenAddress(env.CW_LISTEN),
     databaseUrl: env.DATABASE_URL || undefined,
     databaseOwnerUrl: ownerUrl(env),
     dataDir: env.CW_DATA_DIR ?? '.counterweight',
@@ -36,6 +39,12 @@ export function readEnvironment(
     auditSigningKey: signingKey(env.CW_AUDIT_SIGNING_KEY, readFile),
     auditAnchor: env.CW_AUDIT_ANCHOR || undefined,
   };
+}
+
+function listenAddress(text: string | undefined): string {
+  const address = text || '127.0.0.1';
+  if (/^[0-9a-fA-F:.]+$/.test(address) || /^[A-Za-z0-9.-]+$/.test(address)) return address;
+  throw new Error(`CW_LISTEN must be an address of this machine, as 127.0.0.1, not "${text}"`);
 }
 
 function ownerUrl(env: Record<string, string | undefined>): string | undefined {
@@ -80,8 +89,18 @@ export function readTargets(
   }
   const parsed = launchTargetsSchema.safeParse(value);
   if (parsed.success) return parsed.data;
-  const [issue] = parsed.error.issues;
-  throw new Error(`CW_TARGETS: /${issue.path.join('/')}: ${issue.message}`);
+  if (!Array.isArray(value)) throw new Error('CW_TARGETS is a list of targets: put it in [ ]');
+  const [{ path, message }] = parsed.error.issues;
+  const [place, ...field] = path;
+  const where = place === undefined ? [] : [calledIn(value, Number(place)), field.join('/')];
+  throw new Error(
+    `CW_TARGETS: ${[where.filter(Boolean).join(', '), message].filter(Boolean).join(': ')}`,
+  );
+}
+
+function calledIn(targets: unknown[], place: number): string {
+  const name = (targets[place] as { name?: unknown } | null)?.name;
+  return typeof name === 'string' ? `target "${name}"` : `target number ${place + 1}`;
 }
 
 const localTarget = { name: 'local', engine: 'local' };

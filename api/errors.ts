@@ -36,16 +36,19 @@ export class ProblemError extends Error {
   readonly kind: ProblemKind;
   readonly detail: string;
   readonly errors: InputFault[] | undefined;
+  /** Where trying again helps: after how long, for the header `Retry-After`. */
+  readonly retryAfterSeconds: number | undefined;
 
   constructor(
     kind: ProblemKind,
     detail: string,
-    extra: { errors?: InputFault[]; cause?: unknown } = {},
+    extra: { errors?: InputFault[]; retryAfterSeconds?: number; cause?: unknown } = {},
   ) {
     super(detail, { cause: extra.cause });
     this.name = 'ProblemError';
     this.kind = kind;
     this.detail = detail;
     this.errors = extra.errors;
+    this.retryAfterSeconds = extra.retryAfterSeconds;
   }
 }

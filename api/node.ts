@@ -3,7 +3,7 @@
 
 import { randomBytes } from 'node:crypto';
 import { existsSync, mkdirSync, readdirSync, readFileSync } from 'node:fs';
-import { open } from 'node:fs/promises';
+import { open, readFile } from 'node:fs/promises';
 import type { AddressInfo } from 'node:net';
 import { join, resolve } from 'node:path';
 import { serve } from '@hono/node-server';
@@ -11,11 +11,12 @@ import { readAnchor } from './anchors.ts';
 import { createApp } from './app.ts';
 import type { Deps, Log } from './deps.ts';
 import { readEnvironment, type Settings } from './env.ts';
-import { launcherRegistry } from './launchers/registry.ts';
+import { ProblemError } from './errors.ts';
+import { launcherRegistry, type ReadCredential } from './launchers/registry.ts';
 import { bootstrapAdmin } from './services/access.ts';
 import { anchorHeads } from './services/audit/head.ts';
 import { auditKeyOf } from './services/audit/signing.ts';
-import { reconcileJobs } from './services/jobs/reconcile.ts';
+import { startReconciling } from './services/jobs/reconcile.ts';
 import type { Database } from './store/database.ts';
 import { applyMigrations, type Migration } from './store/migrations.ts';
 import { openPglite } from './store/open-pglite.ts';
@@ -67,7 +68,7 @@ async function migrate(database: Database, settings: Settings): Promise<string[]
   }
 }
 
-// One tick at a time, the next one that long after the last has ended.
+// One at a time, the next one that long after the last has ended.
 function startTicking(
   work: () => Promise<void>,
   { everyMs, failed }: { everyMs: number; failed: string },
@@ -90,12 +91,32 @@ function startTicking(
   };
 }
 
+// A tick does not wait for the engines that it asks: one that hangs holds up no other target.
+function startReconcileTicks(deps: Deps): () => Promise<void> {
+  const failed = 'the reconciliation tick failed';
+  const asking = new Set<Promise<void>>();
+  const stop = startTicking(
+    async () => {
+      for (const target of await startReconciling(deps)) {
+        const done = target
+          .catch((cause: unknown) => log('error', failed, { cause }))
+          .then(() => {
+            asking.delete(done);
+          });
+        asking.add(done);
+      }
+    },
+    { everyMs: tickMs, failed },
+  );
+  return async () => {
+    await stop();
+    await Promise.all(asking);
+  };
+}
+
 function startTicks(deps: Deps): () => Promise<void> {
   const stops = [
-    startTicking(() => reconcileJobs(deps), {
-      everyMs: tickMs,
-      failed: 'the reconciliation tick failed',
-    }),
+    startReconcileTicks(deps),
     startTicking(() => anchorHeads(deps), {
       everyMs: anchorMs,
       failed: 'the heads of the audit chains could not be read',
@@ -117,10 +138,39 @@ async function appendLine(path: string, line: string): Promise<void> {
   }
 }
 
+// 0.0.0.0 and :: are every address, the loopback one among them.
+function hostOf(address: string): string {
+  if (address === '0.0.0.0' || address === '::') return '127.0.0.1';
+  return address.includes(':') ? `[${address}]` : address;
+}
+
+/** The secret that a target's `credentials` name, read for each use: files of secrets rotate. */
+const readCredential: ReadCredential = async (where) => {
+  if ('file' in where) return await readFile(where.file, 'utf8');
+  const value = process.env[where.env];
+  if (value === undefined) throw new Error(`the variable ${where.env} is not set`);
+  return value;
+};
+
+/** What the environment says; a ProblemError where that is wrong, whoever noticed. */
+async function configure() {
+  try {
+    const settings = readEnvironment(process.env, (path) => readFileSync(path, 'utf8'));
+    const auditKey = await auditKeyOf(settings.auditSigningKey);
+    const anchor = readAnchor(settings.auditAnchor, { appendLine });
+    const stateDir = resolve(settings.dataDir, 'launches');
+    const launcherOf = launcherRegistry({ stateDir, readCredential });
+    // A field that no launcher knows stops the start, not the first job.
+    for (const target of settings.targets) await launcherOf(target);
+    return { settings, auditKey, anchor, launcherOf };
+  } catch (cause) {
+    if (cause instanceof ProblemError) throw cause;
+    throw new ProblemError('unprocessable', (cause as Error).message, { cause });
+  }
+}
+
 async function main(): Promise<void> {
-  const settings = readEnvironment(process.env, (path) => readFileSync(path, 'utf8'));
-  const auditKey = await auditKeyOf(settings.auditSigningKey);
-  const anchor = readAnchor(settings.auditAnchor, { appendLine });
+  const { settings, auditKey, anchor, launcherOf } = await configure();
   const database = await openDatabase(settings);
   const applied = await migrate(database, settings);
   if (applied.length > 0) log('info', 'migrations applied', { applied });
@@ -131,7 +181,7 @@ async function main(): Promise<void> {
     now: () => new Date(),
     randomBytes: (count) => randomBytes(count),
     targets: settings.targets,
-    launcherOf: launcherRegistry({ stateDir: resolve(settings.dataDir, 'launches') }),
+    launcherOf,
     publicUrl: settings.publicUrl ?? `http://127.0.0.1:${settings.port}`,
     auditKey,
     anchor,
@@ -141,15 +191,15 @@ async function main(): Promise<void> {
   const made = await bootstrapAdmin(deps, settings.adminToken);
   if (made !== null) process.stdout.write(`admin token (shown only now): ${made}\n`);
   const app = createApp(deps);
-  const server = serve({ fetch: app.fetch, port: settings.port, hostname: '127.0.0.1' });
+  const server = serve({ fetch: app.fetch, port: settings.port, hostname: settings.listen });
   server.on('error', (error: Error) => {
-    log('error', `cannot listen on port ${settings.port}: ${error.message}`);
+    log('error', `cannot listen on ${settings.listen}:${settings.port}: ${error.message}`);
     process.exit(1);
   });
   server.on('listening', () => {
     const { port } = server.address() as AddressInfo;
     if (settings.publicUrl === undefined) deps.publicUrl = `http://127.0.0.1:${port}`;
-    process.stdout.write(`listening on http://127.0.0.1:${port}\n`);
+    process.stdout.write(`listening on http://${hostOf(settings.listen)}:${port}\n`);
     const stopTicking = startTicks(deps);
     let stopping = false;
     const stop = async () => {
@@ -168,7 +218,9 @@ async function main(): Promise<void> {
 
 if (existsSync(process.argv[1]) && resolve(process.argv[1]) === import.meta.filename) {
   main().catch((error: Error) => {
-    log('error', `cannot start: ${error.message}`, { cause: error });
+    // What whoever starts it can mend is a sentence; anything else needs its stack.
+    if (error instanceof ProblemError) process.stderr.write(`cannot start: ${error.detail}\n`);
+    else log('error', 'cannot start', { cause: error });
     process.exit(1);
   });
 }

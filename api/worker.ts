@@ -7,6 +7,7 @@ import { createApp } from './app.ts';
 import type { Deps, Log } from './deps.ts';
 import { readTargets } from './env.ts';
 import { ProblemError } from './errors.ts';
+import { createAgentLauncher } from './launchers/agent.ts';
 import { bootstrapAdmin } from './services/access.ts';
 import { anchorHeads } from './services/audit/head.ts';
 import { auditKeyOf } from './services/audit/signing.ts';
@@ -41,9 +42,10 @@ async function requestDeps(env: Bindings, database: Database): Promise<Deps> {
       throw new Error(`workerd reads no files: give ${path} as JSON`);
     }),
     launcherOf: async (target) => {
+      if (target.engine === 'agent') return createAgentLauncher(target);
       throw new ProblemError(
         'launcher-failed',
-        `Target "${target.name}" (${target.engine}) cannot be reached from this deployment; use the Node deployment.`,
+        `Target "${target.name}" (${target.engine}) cannot be reached from this deployment; use the Node deployment, or an agent beside the engine.`,
       );
     },
     publicUrl: env.CW_PUBLIC_URL ?? '',

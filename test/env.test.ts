@@ -1,5 +1,7 @@
 // The environment of the service: what is wrong stops the start with the name of the variable.
 
+import { spawnSync } from 'node:child_process';
+import { resolve } from 'node:path';
 import { expect, test } from 'vitest';
 import { readEnvironment } from '../api/env.ts';
 
@@ -14,6 +16,7 @@ const owner = 'postgres://owner:secret@db:5432/app';
 test('without anything: embedded Postgres, port 8787, one local target', () => {
   expect(read({})).toMatchObject({
     port: 8787,
+    listen: '127.0.0.1',
     databaseUrl: undefined,
     databaseOwnerUrl: undefined,
     dataDir: '.counterweight',
@@ -32,11 +35,36 @@ test('the owner of the tables is named beside the role of the service', () => {
 test.each([
   [{ PORT: 'eighty' }, 'PORT must be a port number'],
   [{ PORT: '70000' }, 'PORT must be a port number'],
+  [{ CW_LISTEN: 'http://10.0.0.1' }, 'CW_LISTEN must be an address'],
   [{ DATABASE_OWNER_URL: owner }, 'DATABASE_OWNER_URL needs DATABASE_URL'],
   [{ DATABASE_URL: owner, DATABASE_OWNER_URL: owner }, 'must name two different roles'],
   [{ CW_TARGETS: '[{' }, 'the JSON in CW_TARGETS'],
   [{ CW_TARGETS: 'targets.json' }, 'targets.json'],
-  [{ CW_TARGETS: '[{"name": "x", "engine": "abacus"}]' }, 'CW_TARGETS: /0/engine'],
+  [{ CW_TARGETS: '[{"name": "x", "engine": "abacus"}]' }, 'CW_TARGETS: target "x", engine: '],
+  [{ CW_TARGETS: '[{"engine": "local"}]' }, 'CW_TARGETS: target number 1, name: '],
+  [{ CW_TARGETS: '[null]' }, 'CW_TARGETS: target number 1: '],
+  [
+    { CW_TARGETS: '[{"name": "cluster", "engine": "slurm", "images": ["a:1"]}]' },
+    'CW_TARGETS: target "cluster", images/0: "a:1" may come to mean another image',
+  ],
+  [{ CW_TARGETS: '{"name": "x", "engine": "local"}' }, 'put it in [ ]'],
+  [
+    { CW_TARGETS: '[{"name": "x", "engine": "local"}, {"name": "x", "engine": "local"}]' },
+    'CW_TARGETS: two targets have the same name',
+  ],
 ])('%j stops the start', (env, said) => {
   expect(() => read(env as Record<string, string>)).toThrow(said);
+});
+
+test.each([
+  ['80000', '[]', 'PORT must be a port number from 0 to 65535, not "80000"'],
+  ['0', '[{"name": "x", "engine": "local", "partition": "gpu"}]', 'Target "x" in CW_TARGETS: '],
+])('port %s, targets %s: the start ends with a sentence', (PORT, CW_TARGETS, sentence) => {
+  const env = { ...process.env, PORT, CW_TARGETS };
+  const args = ['--import', 'tsx', 'api/node.ts'];
+  const cwd = resolve(import.meta.dirname, '..');
+  const { status, stderr } = spawnSync(process.execPath, args, { cwd, env, encoding: 'utf8' });
+  expect(status).toBe(1);
+  expect(stderr.startsWith(`cannot start: ${sentence}`)).toBe(true);
+  expect(stderr.trimEnd().split('\n')).toHaveLength(1);
 });

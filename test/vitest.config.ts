@@ -3,6 +3,7 @@
 
 import { fileURLToPath } from 'node:url';
 import { configDefaults, defineConfig } from 'vitest/config';
+import { enginesFolder } from './support/engines.ts';
 import { nativeIsBuilt } from './support/native.ts';
 import { nnunetPython } from './support/nnunet.ts';
 
@@ -34,12 +35,32 @@ if (nnunetPython === null) {
   );
 }
 
+/** What needs real engines: `npm run test:engines` installs and starts them. */
+const withEngines = 'test/engines/**/*.test.ts';
+
+if (enginesFolder === null) {
+  process.stderr.write(
+    'SKIPPED: the tests of launchers on real engines, which need podman, Slurm and moto. They have a\n' +
+      'command of their own, which installs them: npm run test:engines\n',
+  );
+}
+
 const everything = {
   name: 'tests',
   include: ['test/**/*.test.ts'],
-  exclude: [...configDefaults.exclude, withNnunet],
+  exclude: [...configDefaults.exclude, withNnunet, withEngines],
 };
 const onNnunet = { name: 'nnunet', include: [withNnunet] };
+/** Four hundred processes at once, so nothing else beside it. */
+const manyJobs = 'test/engines/many-jobs.test.ts';
+
+const onEngines = {
+  name: 'engines',
+  include: [withEngines],
+  exclude: [...configDefaults.exclude, manyJobs],
+  globalSetup: 'test/engines/setup.ts',
+};
+const onManyJobs = { name: 'many-jobs', include: [manyJobs], sequence: { groupOrder: 1 } };
 const onNative = { name: 'native', include: computing, env: { CW_TEST_BACKEND: 'native' } };
 
 export default defineConfig({
@@ -53,6 +74,7 @@ export default defineConfig({
       everything,
       ...(nativeIsBuilt ? [onNative] : []),
       ...(nnunetPython === null ? [] : [onNnunet]),
+      ...(enginesFolder === null ? [] : [onEngines, onManyJobs]),
     ].map((test) => ({
       extends: true,
       test,

@@ -66,6 +66,7 @@ export type ClientOptions = {
 
 const retriedStatuses = new Set([429, 502, 503, 504]);
 const mostTries = 5;
+const longestWaitSeconds = 60;
 
 /** A client of the service at an address; a usage failure where the address is none. */
 export function createClient({ api, token, fetch, sleep }: ClientOptions): Client {
@@ -86,7 +87,7 @@ export function createClient({ api, token, fetch, sleep }: ClientOptions): Clien
       const last = !mayRepeat(method, headers) || tries === mostTries;
       try {
         const response = await fetch(`${base}${path}`, init);
-        if (last || !retriedStatuses.has(response.status)) return response;
+        if (last || !helpsToRepeat(method, response)) return response;
         await sleep(waitMs(response, tries));
       } catch (cause) {
         if (last) throw unreachable(base, cause);
@@ -149,9 +150,16 @@ function mayRepeat(method: string, headers: Record<string, string> = {}): boolea
   );
 }
 
+// A limit that leaves room in an hour, or never, is an answer to whoever wants to create something.
+function helpsToRepeat(method: string, { status, headers }: Response): boolean {
+  if (!retriedStatuses.has(status)) return false;
+  const soon = Number(headers.get('retry-after') ?? Infinity) <= longestWaitSeconds;
+  return status !== 429 || method === 'GET' || soon;
+}
+
 function waitMs(response: Response | null, tries: number): number {
   const asked = Number(response?.headers.get('retry-after'));
-  return asked > 0 ? Math.min(asked, 60) * 1000 : 200 * 2 ** tries;
+  return asked > 0 ? Math.min(asked, longestWaitSeconds) * 1000 : 200 * 2 ** tries;
 }
 
 function unreachable(base: string, cause: unknown): Failure {

@@ -100,6 +100,8 @@ export const attemptSchema = z.object({
   environment: trainerEnvironmentSchema.nullable(),
   /** Spacing, patch, network and scales, once the trainer has planned them. */
   plan: trainingPlanSchema.nullable(),
+  /** The agent that has it, on a target on which agents launch. */
+  agent: z.string().nullable(),
   createdAt: z.string(),
   startedAt: z.string().nullable(),
   lastContactAt: z.string().nullable(),

@@ -34,6 +34,8 @@ export const networkSchema = z
     message: 'strides need one entry per level of features',
   });
 
+export const trainerKindSchema = z.enum(['counterweight', 'nnunet']);
+
 const fileName = z.string().regex(/^[A-Za-z0-9_.-]{1,100}$/);
 
 /** What a job says to nnU-Net itself; the fold is the snapshot's. */
@@ -65,7 +67,7 @@ const notForNnunet = [
 ] as const;
 
 const everySetting = z.strictObject({
-  trainer: z.enum(['counterweight', 'nnunet']).default('counterweight'),
+  trainer: trainerKindSchema.default('counterweight'),
   epochs: count.max(100_000).optional(),
   drawsPerEpoch: count.max(maxDrawsPerEpoch).optional(),
   batchSize: count.max(1024).optional(),
@@ -154,6 +156,8 @@ export type SettingsInput = z.input<typeof settingsSchema>;
 
 const gpus = z.strictObject({ count: z.int().min(0).max(64), type: z.string().min(1).optional() });
 const seconds = count.max(90 * 86_400);
+/** Further attempts that the service starts by itself, after failures of infrastructure only. */
+const retries = z.int().min(0).max(10);
 
 /** Resources of a request or of a launch target's defaults: any part may be missing. */
 export const partialResourcesSchema = z.strictObject({
@@ -162,6 +166,7 @@ export const partialResourcesSchema = z.strictObject({
   memoryMiB: count.max(2 ** 24).optional(),
   timeoutSeconds: seconds.optional(),
   queueTimeoutSeconds: seconds.optional(),
+  retries: retries.optional(),
 });
 
 /** Resources of a job, complete. */
@@ -171,6 +176,7 @@ export const resourcesSchema = z.strictObject({
   memoryMiB: count.max(2 ** 24).default(4096),
   timeoutSeconds: seconds.default(86_400),
   queueTimeoutSeconds: seconds.default(86_400),
+  retries: retries.default(2),
 });
 
 export type PartialResources = z.output<typeof partialResourcesSchema>;

@@ -3,8 +3,11 @@
 
 import { z } from 'zod';
 
-/** `reader` reads; each of the others also does its own work; `admin` does everything. */
-export const roles = ['reader', 'editor', 'launcher', 'approver', 'admin'] as const;
+/**
+ * `reader` reads; each of the others also does its own work, but `agent`, which does that alone and
+ * reads nothing; `admin` does everything.
+ */
+export const roles = ['reader', 'editor', 'launcher', 'approver', 'agent', 'admin'] as const;
 export type Role = (typeof roles)[number];
 
 // biome-ignore lint/suspicious/noControlCharactersInRegex: they are what is refused

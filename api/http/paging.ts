@@ -44,6 +44,31 @@ export function decodeNumberCursor(cursor: string | undefined): number | undefin
   return number;
 }
 
+/**
+ * The cursor of a list whose order changes with time: the moment as of which the first page was
+ * read, and how many items came before.
+ */
+export function decodeMomentCursor(
+  cursor: string | undefined,
+): { at: Date; offset: number } | undefined {
+  const key = decodeCursor(cursor);
+  if (key === undefined) return undefined;
+  const [, moment, count] = /^(\d{4}-[\d:.TZ-]{19}) (\d{1,10})$/.exec(key) ?? [];
+  const at = new Date(moment);
+  const offset = Number(count);
+  if (!(at.getTime() >= 0) || !(offset <= largestInteger)) throw notMadeHere();
+  return { at, offset };
+}
+
+/** One page of such a list. */
+export function momentPage<Item>(
+  items: Item[],
+  { at, offset, limit }: { at: Date; offset: number; limit: number },
+) {
+  const keyOf = () => `${at.toISOString()} ${offset + limit}`;
+  return page(items, { limit, keyOf, show: (item) => item });
+}
+
 /** One page of a list that was read with one item more than the limit. */
 export function page<Item, Shown>(
   items: Item[],

@@ -41,6 +41,9 @@ export function problemAnswer(c: Context<Env>, error: unknown, log: Log): Respon
   };
   const headers: Record<string, string> = { 'content-type': 'application/problem+json' };
   if (problem.kind === 'unauthenticated') headers['www-authenticate'] = 'Bearer';
+  if (problem.retryAfterSeconds !== undefined) {
+    headers['retry-after'] = String(problem.retryAfterSeconds);
+  }
   return c.body(JSON.stringify(body), status, headers);
 }
 

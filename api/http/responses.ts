@@ -24,3 +24,17 @@ export const problems = {
   409: { description: 'Conflict with what is stored', content: problemContent },
   422: { description: 'The input is not valid', content: problemContent },
 };
+
+/** The answer of a route that a limit may refuse; beside `problems`. */
+export const limited = {
+  429: {
+    description: 'A limit of the launch target; Retry-After says when there may be room',
+    headers: {
+      'Retry-After': {
+        description: 'Seconds; absent where waiting does not help',
+        schema: { type: 'integer' as const },
+      },
+    },
+    content: problemContent,
+  },
+};

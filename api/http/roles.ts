@@ -9,7 +9,10 @@ import type { Env } from './context.ts';
 
 const dataset = '/v1/datasets/{dataset}';
 
-/** Role to the paths that need it. Beside these, whoever has a token may GET what is not here. */
+/**
+ * Role to the paths that need it. Beside these, whoever has a token may GET what is not here, but
+ * for agents: their tokens lie on machines that need nothing of it.
+ */
 export const rolePaths: Partial<Record<Role, readonly string[]>> = {
   reader: [`POST ${dataset}/rule-sets/check`, `POST ${dataset}/what-if`],
   editor: [
@@ -32,6 +35,7 @@ export const rolePaths: Partial<Record<Role, readonly string[]>> = {
     'POST /v1/snapshots/{snapshot}/approvals',
     'POST /v1/snapshots/{snapshot}/approvals/{id}/revoke',
   ],
+  agent: ['POST /v1/agents/{target}/claim', 'POST /v1/agents/attempts/{id}/state'],
   admin: ['GET /v1/tokens', 'POST /v1/tokens', 'DELETE /v1/tokens/{id}'],
 };
 
@@ -50,7 +54,7 @@ export function roleOf(route: string): Role {
 
 /** Whether a role does what needs another. */
 export function mayAct(role: Role, needed: Role): boolean {
-  return needed === 'reader' || role === needed || role === 'admin';
+  return (needed === 'reader' && role !== 'agent') || role === needed || role === 'admin';
 }
 
 /** Lets a request through whose actor has the role that its route needs; else `forbidden`. */

@@ -17,7 +17,7 @@ import {
 } from '../contract/jobs.ts';
 import { foldSchema, listSchema } from '../contract/shared.ts';
 import { decodeCursor, decodeNumberCursor, page } from '../http/paging.ts';
-import { json, jsonBody, problems } from '../http/responses.ts';
+import { json, jsonBody, limited, problems } from '../http/responses.ts';
 import { router } from '../http/router.ts';
 import { cancelJob } from '../services/jobs/cancel.ts';
 import { dryRunAlias, dryRunJob, launchAlias, launchJob } from '../services/jobs/launch.ts';
@@ -32,6 +32,7 @@ import {
   pageOfJobs,
 } from '../services/jobs/read.ts';
 import { retryJob } from '../services/jobs/retry.ts';
+import { waitsForAgents } from '../services/targets.ts';
 import { eventStream } from './event-stream.ts';
 
 const tags = ['jobs'];
@@ -62,21 +63,24 @@ function launchRoutes(routes: Routes): void {
       request: { body: jsonBody(launchJobSchema) },
       responses: {
         201: json(z.union([jobSchema, jobBatchSchema]), 'Launched; a list for an alias'),
+        202: json(z.union([jobSchema, jobBatchSchema]), 'Stored, and waits for an agent'),
         200: json(z.union([request, requests]), 'Dry run'),
         ...problems,
+        ...limited,
       },
     }),
     async (c) => {
       const { snapshot, dataset, alias, folds, ...rest } = c.req.valid('json');
+      const launched = () => (waitsForAgents(c.get('deps'), rest.target) ? 202 : 201);
       if (alias !== undefined) {
         const several = { ...rest, dataset: dataset as string, alias, folds };
         if (rest.dryRun)
           return c.json(await dryRunAlias(c.get('deps'), c.get('actor'), several), 200);
-        return c.json(await launchAlias(c.get('deps'), c.get('actor'), several), 201);
+        return c.json(await launchAlias(c.get('deps'), c.get('actor'), several), launched());
       }
       const input = { ...rest, snapshot: snapshot as string }; // the schema asks for one of the two
       if (input.dryRun) return c.json(await dryRunJob(c.get('deps'), c.get('actor'), input), 200);
-      return c.json(await launchJob(c.get('deps'), c.get('actor'), input), 201);
+      return c.json(await launchJob(c.get('deps'), c.get('actor'), input), launched());
     },
   );
 }
@@ -93,7 +97,11 @@ function actionRoutes(routes: Routes): void {
         tags,
         summary,
         request: { params: idParam, body: optionally(body) },
-        responses: { 200: json(jobSchema, 'The job'), ...problems },
+        responses: {
+          200: json(jobSchema, 'The job'),
+          ...problems,
+          ...(action === 'retry' ? limited : {}),
+        },
       }),
       async (c) => {
         const input = { ...c.req.valid('param'), ...(c.req.valid('json') as object) };

@@ -19,7 +19,7 @@ export function targetRoutes() {
         summary: 'List the launch targets of this deployment',
         responses: { 200: json(listSchema(targetSchema), 'All of them'), ...problems },
       }),
-      async (c) => c.json({ items: listTargets(c.get('deps')), nextCursor: null }, 200),
+      async (c) => c.json({ items: await listTargets(c.get('deps')), nextCursor: null }, 200),
     )
     .openapi(
       createRoute({
@@ -34,6 +34,9 @@ export function targetRoutes() {
         },
       }),
       async (c) =>
-        c.json({ findings: await checkTarget(c.get('deps'), c.req.valid('param').name) }, 200),
+        c.json(
+          { findings: await checkTarget(c.get('deps'), c.get('actor'), c.req.valid('param').name) },
+          200,
+        ),
     );
 }

@@ -44,13 +44,19 @@ export async function bootstrapAdmin(deps: Deps, secret?: string): Promise<strin
   const workspace = await findWorkspaceByName(deps.database.orm, 'default');
   if (secret === undefined && workspace !== undefined) return null;
   if (secret !== undefined && !/^\S{16,}$/.test(secret)) {
-    throw new Error('CW_ADMIN_TOKEN must have at least 16 characters and no spaces');
+    throw new ProblemError(
+      'unprocessable',
+      'CW_ADMIN_TOKEN must have at least 16 characters and no spaces',
+    );
   }
   const made = secret ?? newSecret(deps.randomBytes);
   const secretDigest = await sha256Text(made);
   const known = await findTokenBySecret(deps.database.orm, secretDigest);
   if (known !== undefined && known.revokedAt !== null) {
-    throw new Error('CW_ADMIN_TOKEN was revoked here: set another one, or leave it out');
+    throw new ProblemError(
+      'unprocessable',
+      'CW_ADMIN_TOKEN was revoked here: set another one, or leave it out',
+    );
   }
   if (known !== undefined) return null;
   const workspaceId = workspace?.id ?? newId(deps);

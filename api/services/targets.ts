@@ -1,8 +1,12 @@
 // Launch targets as configured by the deployment.
 
-import type { LaunchTarget } from '../contract/targets.ts';
-import type { Deps } from '../deps.ts';
+import type { Finding, LaunchTarget } from '../contract/targets.ts';
+import type { Actor, Deps } from '../deps.ts';
 import { ProblemError } from '../errors.ts';
+import { listAgents } from '../store/agents.ts';
+import { silentBefore } from './jobs/agent-leases.ts';
+import { agentIsMissing } from './jobs/engines.ts';
+import { gpuHoursFindings, gpuHoursOfTargets } from './jobs/gpu-hours.ts';
 
 /** The target of a name; throws `not-found` (or `unprocessable` at a field of the body). */
 export function requireTarget(deps: Deps, name: string, pointer?: string): LaunchTarget {
@@ -21,12 +25,46 @@ export function targetView({ name, engine, images, dataPaths, gpuTypes, limits }
   return { name, engine, images, datasets: Object.keys(dataPaths).sort(), gpuTypes, limits };
 }
 
-export function listTargets(deps: Deps) {
-  return deps.targets.map(targetView);
+export async function listTargets(deps: Deps) {
+  const gpuHours = await gpuHoursOfTargets(deps, deps.targets);
+  return deps.targets.map((one) => ({ ...targetView(one), gpuHours: gpuHours.get(one.name) }));
 }
 
-export async function checkTarget(deps: Deps, name: string) {
+/** Whether jobs of a target wait for an agent to claim them. */
+export function waitsForAgents(deps: Deps, name: string): boolean {
+  return requireTarget(deps, name).engine === 'agent';
+}
+
+export async function checkTarget(deps: Deps, actor: Actor, name: string): Promise<Finding[]> {
   const target = requireTarget(deps, name);
-  const launcher = await deps.launcherOf(target);
-  return await launcher.check();
+  const found =
+    target.engine === 'agent'
+      ? await agentFindings(deps, actor, name)
+      : await (await deps.launcherOf(target)).check();
+  return [...found, ...(await gpuHoursFindings(deps, target))];
+}
+
+/** Agents that nobody stopped properly are no finding for ever. */
+const rememberedMs = 7 * 86_400_000;
+
+// Which agents were heard when, and what each found of its own engine.
+async function agentFindings(deps: Deps, actor: Actor, name: string): Promise<Finding[]> {
+  const { workspaceId } = actor;
+  const agents = await listAgents(deps.database.orm, { workspaceId, target: name });
+  const now = deps.now();
+  const isHeard = (seenAt: Date) => seenAt >= silentBefore(now);
+  const missing: Finding[] = agents.some(({ seenAt }) => isHeard(seenAt))
+    ? []
+    : [{ severity: 'error', detail: agentIsMissing(name, agents[0]?.seenAt) }];
+  const known = agents.filter(({ seenAt }) => now.getTime() - seenAt.getTime() < rememberedMs);
+  const told = known.flatMap(({ name: agent, seenAt, version, findings }): Finding[] => {
+    const heard = isHeard(seenAt);
+    const what = `agent ${agent} (version ${version}) was last heard at ${seenAt.toISOString()}`;
+    const own = findings.map(({ severity, detail }) => ({
+      severity,
+      detail: `agent ${agent}: ${detail}`,
+    }));
+    return [{ severity: heard ? 'ok' : 'warning', detail: what }, ...(heard ? own : [])];
+  });
+  return [...missing, ...told];
 }

@@ -14,17 +14,15 @@ import {
   or,
   sql,
 } from 'drizzle-orm';
-import type { JobState, StateReason } from '../contract/jobs.ts';
-import { type AuditEntry, appendAudit } from './audit.ts';
+import type { JobState } from '../contract/jobs.ts';
 import type { Orm } from './database.ts';
-import { ledgerHead } from './draw-ledger.ts';
 import { insertEvent } from './job-events.ts';
 import type { JobRow } from './jobs.ts';
 import { jobAttempts, jobs } from './schema-jobs.ts';
-import { type AcceptedWithdrawn, refuseWithdrawnSince } from './withdrawals.ts';
 
 // A tick reads every live attempt: their logs stay where they are.
 const { log: _log, ...columns } = getTableColumns(jobAttempts);
+export const attemptColumns = columns;
 
 export type AttemptRow = Omit<typeof jobAttempts.$inferSelect, 'log'>;
 export type AttemptKey = { jobId: string; attempt: number };
@@ -33,7 +31,7 @@ export type JobAttempt = { job: JobRow; attempt: AttemptRow };
 export const attemptIs = ({ jobId, attempt }: AttemptKey) =>
   and(eq(jobAttempts.jobId, jobId), eq(jobAttempts.attempt, attempt));
 
-const isLive = (key: AttemptKey) => and(attemptIs(key), isNull(jobAttempts.endedAt));
+export const isLive = (key: AttemptKey) => and(attemptIs(key), isNull(jobAttempts.endedAt));
 
 export async function insertAttemptRow(tx: Orm, row: AttemptRow): Promise<void> {
   await tx.insert(jobAttempts).values(row);
@@ -42,7 +40,7 @@ export async function insertAttemptRow(tx: Orm, row: AttemptRow): Promise<void> 
 export async function listAttempts(orm: Orm, jobIds: string[]): Promise<AttemptRow[]> {
   if (jobIds.length === 0) return [];
   return await orm
-    .select(columns)
+    .select(attemptColumns)
     .from(jobAttempts)
     .where(inArray(jobAttempts.jobId, jobIds))
     .orderBy(asc(jobAttempts.jobId), asc(jobAttempts.attempt));
@@ -58,15 +56,19 @@ export async function findLog(orm: Orm, jobId: string): Promise<string | undefin
   return row?.log;
 }
 
-const withJob = (orm: Orm) =>
+export const withJob = (orm: Orm) =>
   orm
-    .select({ job: jobs, attempt: columns })
+    .select({ job: jobs, attempt: attemptColumns })
     .from(jobAttempts)
     .innerJoin(jobs, eq(jobs.id, jobAttempts.jobId));
 
+// A job lives as long as its attempt. Said of both, because row-level security makes Postgres
+// believe that few jobs are seen, and read them all, ended ones too, to find the live attempts.
+const areLive = () => and(isNull(jobAttempts.endedAt), isNull(jobs.endedAt));
+
 /** Every attempt that has not ended, with its job, oldest first. */
 export async function listLiveAttempts(orm: Orm): Promise<JobAttempt[]> {
-  return await withJob(orm).where(isNull(jobAttempts.endedAt)).orderBy(asc(jobs.id));
+  return await withJob(orm).where(areLive()).orderBy(asc(jobs.id));
 }
 
 export async function findAttempt(orm: Orm, key: AttemptKey): Promise<JobAttempt | undefined> {
@@ -89,19 +91,26 @@ export async function countLaunched(orm: Orm, target: string): Promise<number> {
     .where(
       and(
         eq(jobs.target, target),
-        isNull(jobAttempts.endedAt),
+        areLive(),
         or(isNotNull(jobAttempts.handle), isNotNull(jobAttempts.submitLeaseUntil)),
       ),
     );
   return row.launched;
 }
 
-/** Takes the right to submit an attempt until the lease ends; false where another one holds it. */
+/** How many attempts the engine of a target may have at once. */
+export type Room = { target: string; most: number };
+
+/**
+ * Takes the right to submit an attempt until the lease ends; false where another one holds it, or
+ * where its target has no `room`.
+ */
 export async function moveToSubmitting(
   orm: Orm,
-  { leaseUntil, now, ...key }: AttemptKey & { now: Date; leaseUntil: Date },
+  { leaseUntil, now, room, ...key }: AttemptKey & { now: Date; leaseUntil: Date; room?: Room },
 ): Promise<boolean> {
   return await orm.transaction(async (tx) => {
+    if (room !== undefined && !(await hasRoom(tx, room))) return false;
     // The state is not asked for: a trainer whose launch was never saved may have spoken already.
     const moved = await tx
       .update(jobAttempts)
@@ -126,35 +135,74 @@ export async function moveToSubmitting(
   });
 }
 
-/** Stores the digest of an attempt's token; false where the lease has passed to another. */
+// One attempt of a target at a time: what is counted holds until the transaction ends.
+async function hasRoom(tx: Orm, { target, most }: Room): Promise<boolean> {
+  await tx.execute(sql`select pg_advisory_xact_lock(hashtextextended(${`room/${target}`}, 0))`);
+  return (await countLaunched(tx, target)) < most;
+}
+
+const holdsLease = (key: AttemptKey, leaseUntil: Date | null) => {
+  const { submitLeaseUntil } = jobAttempts;
+  const same = leaseUntil === null ? isNull(submitLeaseUntil) : eq(submitLeaseUntil, leaseUntil);
+  return and(isLive(key), same);
+};
+
+/**
+ * Stores the digest of an attempt's token and renews the lease; false where it has passed to
+ * another, or the attempt has ended.
+ */
 export async function moveAttemptToken(
   orm: Orm,
-  { tokenDigest, leaseUntil, ...key }: AttemptKey & { tokenDigest: string; leaseUntil: Date },
+  {
+    tokenDigest,
+    leaseUntil,
+    renewedUntil,
+    ...key
+  }: AttemptKey & { tokenDigest: string; leaseUntil: Date; renewedUntil: Date },
 ): Promise<boolean> {
   const stored = await orm
     .update(jobAttempts)
-    .set({ tokenDigest })
-    .where(and(isLive(key), eq(jobAttempts.submitLeaseUntil, leaseUntil)))
+    .set({ tokenDigest, submitLeaseUntil: renewedUntil })
+    .where(holdsLease(key, leaseUntil))
     .returning({ attempt: jobAttempts.attempt });
   return stored.length > 0;
 }
 
-/** Saves what the engine launched; false where the attempt has ended meanwhile. */
+/**
+ * Saves what the engine launched under a lease. `ended` where the attempt is over, `passed` where
+ * another one has the lease by now, or has saved a launch.
+ */
 export async function moveToLaunched(
   orm: Orm,
-  { key, at, handle }: { key: AttemptKey; at: Date; handle: NonNullable<AttemptRow['handle']> },
-): Promise<boolean> {
+  {
+    key,
+    at,
+    handle,
+    leaseUntil,
+  }: {
+    key: AttemptKey;
+    at: Date;
+    handle: NonNullable<AttemptRow['handle']>;
+    leaseUntil: Date | null;
+  },
+): Promise<'saved' | 'ended' | 'passed'> {
   return await orm.transaction(async (tx) => {
     const saved = await tx
       .update(jobAttempts)
       .set({ handle, submitLeaseUntil: null })
-      .where(isLive(key))
+      .where(holdsLease(key, leaseUntil))
       .returning({ state: jobAttempts.state });
-    if (saved.length === 0) return false;
-    if (saved[0].state !== 'submitting') return true;
+    if (saved.length === 0) {
+      const live = await tx
+        .select({ state: jobAttempts.state })
+        .from(jobAttempts)
+        .where(isLive(key));
+      return live.length === 0 ? 'ended' : 'passed';
+    }
+    if (saved[0].state !== 'submitting') return 'saved';
     await tx.update(jobAttempts).set({ state: 'queued' }).where(attemptIs(key));
     await tellState(tx, { key, at, state: 'queued' });
-    return true;
+    return 'saved';
   });
 }
 
@@ -167,10 +215,19 @@ export type AttemptChange = {
   lastContactAt?: Date;
 };
 
+/** What the engine says of an attempt, told as an event where it is news. */
+export type EngineWord = { state: string; detail?: string };
+
 /** Changes a live attempt that is still in state `from`, and its job with it. */
 export async function moveAttempt(
   orm: Orm,
-  { key, from, at, change }: { key: AttemptKey; from: JobState; at: Date; change: AttemptChange },
+  {
+    key,
+    from,
+    at,
+    change,
+    news,
+  }: { key: AttemptKey; from: JobState; at: Date; change: AttemptChange; news?: EngineWord },
 ): Promise<boolean> {
   const { state, startedAt } = change;
   return await orm.transaction(async (tx) => {
@@ -181,6 +238,10 @@ export async function moveAttempt(
       .returning({ state: jobAttempts.state });
     if (moved.length === 0) return false;
     if (state !== from) await tellState(tx, { key, at, state, startedAt });
+    if (news !== undefined) {
+      const detail = { attempt: key.attempt, ...news };
+      await insertEvent(tx, { jobId: key.jobId, at, kind: 'engine', detail });
+    }
     return true;
   });
 }
@@ -199,101 +260,4 @@ async function tellState(
     .where(and(eq(jobs.id, key.jobId), isNull(jobs.cancelRequestedAt), isNull(jobs.endedAt)));
   const detail = { attempt: key.attempt, state };
   await insertEvent(tx, { jobId: key.jobId, at, kind: 'state', detail });
-}
-
-export type AttemptEnd = {
-  key: AttemptKey;
-  at: Date;
-  state: JobState;
-  reason: StateReason | null;
-  /** What the decision knew: had the trainer finished, was a cancellation or a stop asked for. */
-  basis: { finished: boolean; cancelRequested: boolean; stopAsked: boolean };
-};
-
-/**
- * Ends an attempt and its job; its token is revoked with it, and the detail of the audit entry gets
- * `ledger`, the end of the job's draw ledger: this attempt adds nothing after it. False when it had
- * ended already, or when a final report or a cancellation has come in that the decision did not
- * know of.
- */
-export async function moveAttemptToEnd(
-  orm: Orm,
-  { key, at, state, reason, basis }: AttemptEnd,
-  audit: AuditEntry,
-): Promise<boolean> {
-  return await orm.transaction(async (tx) => {
-    if (!(await stillHolds(tx, key, basis))) return false;
-    const ended = { state, reason, endedAt: at, revokedAt: at };
-    await tx.update(jobAttempts).set(ended).where(attemptIs(key));
-    await tx
-      .update(jobs)
-      .set({ state: state === 'lost' ? 'failed' : state, stateReason: reason, endedAt: at })
-      .where(and(eq(jobs.id, key.jobId), eq(jobs.attempt, key.attempt)));
-    const detail = { attempt: key.attempt, state, reason };
-    await insertEvent(tx, { jobId: key.jobId, at, kind: 'state', detail });
-    const ledger = await ledgerHead(tx, key.jobId);
-    await appendAudit(tx, { ...audit, detail: { ...audit.detail, ledger } });
-    return true;
-  });
-}
-
-async function stillHolds(tx: Orm, key: AttemptKey, basis: AttemptEnd['basis']): Promise<boolean> {
-  const [attempt] = await tx
-    .select({ finish: jobAttempts.finish })
-    .from(jobAttempts)
-    .where(isLive(key))
-    .for('update');
-  const [job] = await tx
-    .select({ cancelRequestedAt: jobs.cancelRequestedAt, stopReason: jobs.stopReason })
-    .from(jobs)
-    .where(eq(jobs.id, key.jobId))
-    .for('update');
-  if (attempt === undefined || job === undefined) return false;
-  const finished = attempt.finish !== null;
-  const cancelRequested = job.cancelRequestedAt !== null;
-  const stopAsked = job.stopReason !== null;
-  const now = { finished, cancelRequested, stopAsked };
-  return (Object.keys(now) as (keyof typeof now)[]).every((fact) => now[fact] === basis[fact]);
-}
-
-/** Adds the next attempt to an ended job; the old attempt's token is revoked first. */
-export async function insertAttempt(
-  orm: Orm,
-  {
-    row,
-    at,
-    by,
-    withdrawn,
-  }: { row: AttemptRow; at: Date; by: string; withdrawn: AcceptedWithdrawn },
-  audit: AuditEntry,
-): Promise<boolean> {
-  return await orm.transaction(async (tx) => {
-    await refuseWithdrawnSince(tx, withdrawn);
-    const moved = await tx
-      .update(jobs)
-      .set({
-        state: 'created',
-        stateReason: null,
-        endedAt: null,
-        cancelRequestedAt: null,
-        stopReason: null,
-        summary: null,
-        artifacts: [],
-        attempt: row.attempt,
-      })
-      .where(
-        and(eq(jobs.id, row.jobId), eq(jobs.attempt, row.attempt - 1), isNotNull(jobs.endedAt)),
-      )
-      .returning({ id: jobs.id });
-    if (moved.length === 0) return false;
-    await tx
-      .update(jobAttempts)
-      .set({ revokedAt: at })
-      .where(and(eq(jobAttempts.jobId, row.jobId), isNull(jobAttempts.revokedAt)));
-    await insertAttemptRow(tx, row);
-    const detail = { attempt: row.attempt, by };
-    await insertEvent(tx, { jobId: row.jobId, at, kind: 'retried', detail });
-    await appendAudit(tx, audit);
-    return true;
-  });
 }

@@ -10,14 +10,18 @@ import {
   text,
   timestamp,
 } from 'drizzle-orm/pg-core';
+import type { AgentReport } from '../contract/agents.ts';
 import type { JobState, StateReason } from '../contract/jobs.ts';
 import type { MonitorStates, RevertRequest } from '../contract/monitors.ts';
 import type { TrainingPlan } from '../contract/plans.ts';
 import type { Monitors, Resources, Settings } from '../contract/settings.ts';
+import type { Finding } from '../contract/targets.ts';
 import type { TrainerEnvironment } from '../contract/trainer.ts';
 
 const instant = (name: string) => timestamp(name, { withTimezone: true, mode: 'date' });
 type Json = Record<string, unknown>;
+/** The last observation that an agent told. */
+type AgentWord = NonNullable<AgentReport['observation']>;
 
 export const jobs = pgTable('jobs', {
   id: text('id').primaryKey(),
@@ -59,6 +63,7 @@ export const jobAttempts = pgTable('job_attempts', {
   tokenDigest: text('token_digest'),
   revokedAt: instant('revoked_at'),
   submitLeaseUntil: instant('submit_lease_until'),
+  notBefore: instant('not_before'),
   request: jsonb('request').$type<Json>(),
   handle: jsonb('handle').$type<Json & { launchKey: string }>(),
   observation: jsonb('observation').$type<Json>(),
@@ -69,10 +74,25 @@ export const jobAttempts = pgTable('job_attempts', {
   lastContactAt: instant('last_contact_at'),
   missingPolls: integer('missing_polls').notNull(),
   missingSince: instant('missing_since'),
+  stopToldAt: instant('stop_told_at'),
+  cleanedAt: instant('cleaned_at'),
+  agent: text('agent'),
+  agentHeardAt: instant('agent_heard_at'),
+  agentWord: jsonb('agent_word').$type<AgentWord>(),
   log: text('log').notNull().default(''),
   createdAt: instant('created_at').notNull(),
   startedAt: instant('started_at'),
   endedAt: instant('ended_at'),
+});
+
+export const agents = pgTable('agents', {
+  workspaceId: text('workspace_id').notNull(),
+  target: text('target').notNull(),
+  name: text('name').notNull(),
+  actor: text('actor').notNull(),
+  version: text('version').notNull(),
+  findings: jsonb('findings').$type<Finding[]>().notNull(),
+  seenAt: instant('seen_at').notNull(),
 });
 
 export const jobEvents = pgTable('job_events', {

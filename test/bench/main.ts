@@ -1,11 +1,13 @@
 // npm run bench -- NAME [ARGUMENTS]: measurements on demand. Nothing here is a test.
 
+import { launching } from './launching.ts';
 import { scale } from './scale.ts';
 import { soak } from './soak.ts';
 import { trainerSteps } from './trainer.ts';
 import { plansAndCopies } from './weights.ts';
 
 const benches = new Map([
+  ['launching', launching],
   ['scale', scale],
   ['soak', soak],
   ['trainer', trainerSteps],

@@ -103,6 +103,7 @@ test('resources fill in what is missing, and parts of them may be given alone', 
     memoryMiB: 4096,
     timeoutSeconds: 86_400,
     queueTimeoutSeconds: 86_400,
+    retries: 2,
   });
   expect(partialResourcesSchema.parse({ cpus: 4 })).toEqual({ cpus: 4 });
   expect(resourcesSchema.safeParse({ memory: 4 }).success).toBe(false);

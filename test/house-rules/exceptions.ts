@@ -47,4 +47,29 @@ export const exceptions: Exception[] = [
     path: 'test/launchers/contract.ts',
     reason: 'real processes are polled until a condition holds, a bounded number of times',
   },
+  {
+    rule: 'no test sleeps',
+    path: 'test/engines/waiting.ts',
+    reason: 'real engines are polled until a condition holds, within a bound; one is away for 30 s',
+  },
+  {
+    rule: 'no test sleeps',
+    path: 'test/engines/mischief.mjs',
+    reason: 'runs inside a real trainer that has to be silent for a while, and tests nothing',
+  },
+  {
+    rule: 'no test sleeps',
+    path: 'test/engines/many-jobs.test.ts',
+    reason: 'a process is killed at a random moment: that moment is what is tested',
+  },
+  {
+    rule: 'no test sleeps',
+    path: 'test/engines/fast-trainer.mjs',
+    reason: 'a trainer, not a test: it pauses between reports and while the service is away',
+  },
+  {
+    rule: 'no test sleeps',
+    path: 'test/support/many-jobs.ts',
+    reason: 'clients of a service that is away ask again, with a deadline; no wait is fixed',
+  },
 ];

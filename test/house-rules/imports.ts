@@ -33,7 +33,11 @@ export const importTable: Row[] = [
     may: ['api/contract/', 'api/errors.ts', 'api/ids.ts'],
     packages: ['drizzle-orm', ...drivers],
   },
-  { folder: 'api/launchers/', may: ['api/contract/', 'api/errors.ts'], packages: [] },
+  {
+    folder: 'api/launchers/',
+    may: ['api/contract/', 'api/errors.ts'],
+    packages: ['zod', 'aws4fetch'],
+  },
   {
     folder: 'api/services/',
     may: [
@@ -61,6 +65,10 @@ export const importTable: Row[] = [
   })),
   { folder: 'api/errors.ts', may: [], packages: [] },
   { folder: 'api/ids.ts', may: [], packages: digests },
+  {
+    folder: 'trainer/agent/',
+    may: ['trainer/', 'api/contract/', 'api/launchers/', 'api/errors.ts', 'api/env.ts'],
+  },
   { folder: 'trainer/', may: ['api/contract/', 'api/weights/'] },
   { folder: 'infra/action/', may: ['api/contract/', 'api/weights/'] },
 ];
@@ -116,7 +124,7 @@ const engineFiles: Rule = {
   written: 'test/README.md, "Who may import whom"',
   find: (files) =>
     files
-      .filter(({ path }) => engineOf(path) !== undefined)
+      .filter(({ path }) => isCode(path) && engineOf(path) !== undefined)
       .flatMap((file) =>
         importsOf(file)
           .filter(({ path = '' }) => ![undefined, engineOf(file.path)].includes(engineOf(path)))

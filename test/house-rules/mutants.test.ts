@@ -64,6 +64,12 @@ const table = {
     at('api/console/jobs.tsx', "export { x } from '../store/jobs.ts';", "import 'hono/jsx';"),
     at('api/ids.ts', "import './env.ts';", 'export const x = 1;'),
     at('trainer/main.ts', "import '../api/errors.ts';", "import '../api/weights/draws.ts';"),
+    at(
+      'trainer/agent/round.ts',
+      "import '../../api/services/jobs/state.ts';",
+      "import '../../api/launchers/launcher.ts';",
+    ),
+    at('trainer/commands/agent.ts', "import '../../api/env.ts';", "import '../agent/loop.ts';"),
     at('infra/action/main.ts', "import '../../api/ids.ts';", "import './inputs.ts';"),
   ],
   'launchers stand alone': [

@@ -21,6 +21,8 @@ const withoutReason: Record<string, string> = {
   'DELETE /v1/tokens/{id}': 'says who may act, not what is trained',
   'POST /v1/trainer/reports': 'what a trainer measured, not what anybody decided',
   'POST /v1/trainer/finish': 'what a trainer measured, not what anybody decided',
+  'POST /v1/agents/{target}/claim': 'starts what somebody launched with a reason',
+  'POST /v1/agents/attempts/{id}/state': 'what an engine says, not what anybody decided',
 };
 
 /** Writes that leave no entry of their own, and why. */
@@ -29,6 +31,8 @@ const withoutEntry: Record<string, string> = {
   'POST /v1/datasets/{dataset}/what-if': 'stores nothing',
   'POST /v1/trainer/reports': 'draws are chained in the ledger, whose head job.ended keeps',
   'POST /v1/trainer/finish': 'job.ended follows from the tick',
+  'POST /v1/agents/{target}/claim': 'an event of the job, as what any engine says',
+  'POST /v1/agents/attempts/{id}/state': 'job.ended where an attempt ends by it',
 };
 
 type Schema = { $ref?: string; required?: string[]; anyOf?: Schema[]; allOf?: Schema[] };

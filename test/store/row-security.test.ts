@@ -112,7 +112,7 @@ describe.skipIf(noPostgres())('row-level security', () => {
   });
 
   test('lets another workspace change and delete nothing', async () => {
-    for (const table of ['tokens', 'datasets', 'cases', 'jobs', 'job_attempts']) {
+    for (const table of ['tokens', 'datasets', 'cases', 'jobs', 'job_attempts', 'agents']) {
       const id = sql.identifier(table);
       const column = sql.identifier(table === 'job_attempts' ? 'job_id' : 'workspace_id');
       const set = table === 'cases' ? sql`valid_to = 1` : sql`${column} = ${column}`;
@@ -184,6 +184,8 @@ async function oneOfEach(api: JobTest, owner: Orm): Promise<void> {
   await owner.execute(sql`insert into snapshot_origins
     select s.id, j.id, 0.5 from snapshots s join jobs j on j.snapshot_id = s.id`);
   await owner.execute(sql`insert into job_snapshots select id, 1, snapshot_id, now() from jobs`);
+  await owner.execute(sql`insert into agents
+    select id, 'cluster', 'one', 'x', '1', '[]', now() from workspaces`);
   await owner.execute(sql`insert into audit_anchors
     select id, now(), 1, 'sha256:x', 'elsewhere' from workspaces`);
 }

@@ -1,6 +1,6 @@
 // Datasets as tests need them, made through the API itself.
 
-import type { Sending, TestApp } from './app.ts';
+import type { Sending } from './app.ts';
 
 export const attributes = {
   site: { type: 'string', origin: 'entered' },
@@ -58,7 +58,7 @@ export const rules = {
 
 /** A dataset with one committed version and a five-fold split. */
 export async function committedDataset(
-  test: TestApp,
+  test: Sending,
   { name = 'phantom', count = 40 }: { name?: string; count?: number } = {},
 ) {
   const labels = { background: 0, organ: 1, lesion: 2 };
@@ -76,7 +76,7 @@ export async function committedDataset(
 
 /** A committed dataset, its rule set, and a snapshot of fold 0. */
 export async function frozenSnapshot(
-  test: TestApp,
+  test: Sending,
   {
     name = 'phantom',
     count = 40,

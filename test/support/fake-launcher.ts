@@ -4,7 +4,9 @@ import type { Handle, Launcher, Observation } from '../../api/launchers/launcher
 
 export type FakeLaunch = { token: string; observation: Observation; cancelled: number[] };
 
-export type FakeLauncher = Launcher & {
+export type FakeLauncher = Omit<Launcher, 'pollSeconds'> & {
+  /** 0: every tick asks it. */
+  pollSeconds: number;
   launches: Map<string, FakeLaunch>;
   /** What the next calls throw, by function; `once` is forgotten after it was thrown. */
   trouble: Partial<Record<'find' | 'submit' | 'poll' | 'cancel', Error>>;
@@ -28,6 +30,7 @@ export function createFakeLauncher(): FakeLauncher {
   };
   const fake: FakeLauncher = {
     engine: 'local',
+    pollSeconds: 0,
     launches,
     trouble: {},
     during: {},
@@ -38,7 +41,11 @@ export function createFakeLauncher(): FakeLauncher {
       if (launch === undefined) throw new Error(`${launchKey} was never launched`);
       launch.observation = observation;
     },
-    prepare: ({ launchKey, environment, resources }) => ({ launchKey, environment, resources }),
+    prepare: ({ launchKey, api, jobId, dataPath, resources }) => ({
+      launchKey,
+      environment: { CW_API: api, CW_JOB: jobId, CW_DATA: dataPath },
+      resources,
+    }),
     check: async () => [],
     submit: async ({ launchKey }, token) => {
       await called('submit');

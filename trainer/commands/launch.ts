@@ -1,12 +1,13 @@
 // counterweight launch: a job from a snapshot, or one for each fold of an alias.
 
 import { InvalidArgumentError } from 'commander';
-import type { JobBatch } from '../../api/contract/jobs.ts';
+import type { Job, JobBatch } from '../../api/contract/jobs.ts';
 import { type Client, exitCodes, failure } from '../client.ts';
 import { readDocument } from './files.ts';
 import { gateOf, type MetricGate } from './gate.ts';
 import { type AddCommand, clientOf, type Io, type ServiceOptions, withService } from './io.ts';
-import { secondsOf, watchJob, watchJobs } from './watch.ts';
+import { type GivenResources, pairOf, resourceOf, resourcesOf } from './resources.ts';
+import { secondsOf, standsAt, watchJob, watchJobs } from './watch.ts';
 import { type Fold, foldsOf, wholeOf } from './what-if.ts';
 
 type Options = ServiceOptions & {
@@ -19,6 +20,7 @@ type Options = ServiceOptions & {
   image?: string;
   settings?: string;
   set: Record<string, unknown>;
+  resource: GivenResources;
   acceptWithdrawn?: boolean;
   dryRun?: boolean;
   watch?: boolean;
@@ -27,15 +29,8 @@ type Options = ServiceOptions & {
 };
 
 function setting(text: string, before: Record<string, unknown>): Record<string, unknown> {
-  const parts = /^([A-Za-z]+)=(.+)$/.exec(text);
-  if (parts === null)
-    throw new InvalidArgumentError('settings are given as key=value, as in epochs=20');
-  const [, key, value] = parts;
-  try {
-    return { ...before, [key]: JSON.parse(value) };
-  } catch {
-    return { ...before, [key]: value };
-  }
+  const [key, value] = pairOf(text, 'settings are given as key=value, as in epochs=20');
+  return { ...before, [key]: value };
 }
 
 type AliasName = { dataset: string; alias: string };
@@ -58,6 +53,7 @@ export const launch: AddCommand = (program, io) => {
     .option('--image <image>', 'container image, for targets that run images')
     .option('--settings <file>', 'settings as JSON')
     .option('--set <key=value>', 'one setting; may be repeated', setting, {})
+    .option('--resource <key=value>', 'gpus=1, gpuType=h200, ...; may be repeated', resourceOf, {})
     .option('--accept-withdrawn', 'launch although the snapshot holds withdrawn cases')
     .option('--dry-run', 'show what the engine would be asked for')
     .option('--watch', 'stay until the job has ended')
@@ -70,15 +66,16 @@ export const launch: AddCommand = (program, io) => {
       const settings = { ...file, ...options.set };
       const client = clientOf(io, options);
       const { acceptWithdrawn } = options;
-      const rest = { target, seed, reason, image, acceptWithdrawn, dryRun, settings };
+      const resources = resourcesOf(options.resource);
+      const rest = { target, seed, reason, image, acceptWithdrawn, dryRun, settings, resources };
       if (alias !== undefined) {
         const body = { ...alias, folds, ...rest };
         return showBatch(io, client, await client.create<JobBatch>('/v1/jobs', body), options);
       }
       const body = { snapshot, ...rest };
-      const answer = await client.create<{ id: string; state: string }>('/v1/jobs', body);
+      const answer = await client.create<Job>('/v1/jobs', body);
       if (dryRun) return io.out(JSON.stringify(answer, null, options.json ? 0 : 2));
-      io.say(`job ${answer.id} is ${answer.state}`);
+      io.say(`job ${answer.id} is ${standsAt(answer)}`);
       if (options.watch) await watchJob(io, client, answer.id, options);
       else if (options.json) io.out(JSON.stringify(answer));
     });
@@ -101,8 +98,8 @@ async function showBatch(
 ): Promise<void> {
   if (options.dryRun) return io.out(JSON.stringify(answer, null, options.json ? 0 : 2));
   const { batch, items } = answer;
-  for (const { id, state, snapshot } of items) {
-    io.say(`fold ${snapshot.fold}: job ${id} is ${state}`);
+  for (const job of items) {
+    io.say(`fold ${job.snapshot.fold}: job ${job.id} is ${standsAt(job)}`);
   }
   const named = items.map(({ id, snapshot }) => ({ id, name: `fold ${snapshot.fold}` }));
   const jobs = options.watch ? await watchJobs(io, client, named, options) : items;

@@ -1,6 +1,6 @@
-// counterweight watch JOB: a bar, the newest loss beside it, and a line for every change of state,
-// every validation, every monitor that fires and every switch of snapshots, until the job has
-// ended. A service that is away for a while is waited for.
+// counterweight watch JOB...: a bar, the newest loss beside it, and a line for every change of
+// state, every validation, every monitor that fires and every switch of snapshots, until each job
+// has ended. A service that is away for a while is waited for.
 
 import { InvalidArgumentError } from 'commander';
 import { endStates, type Job } from '../../api/contract/jobs.ts';
@@ -14,12 +14,16 @@ export type { Job };
 type Options = ServiceOptions & { timeout?: number; gate: MetricGate[] };
 
 export const watch: AddCommand = (program, io) => {
-  withService(program.command('watch <job>'))
-    .description('follow a job until it has ended')
+  withService(program.command('watch <jobs...>'))
+    .description('follow jobs until each has ended')
     .option('--timeout <seconds>', 'give up watching after this many seconds', secondsOf)
     .option('--gate <figure>=<least>', 'exit 4 where a figure of the job is lower', gateOf, [])
-    .action(async (id: string, options: Options) => {
-      await watchJob(io, clientOf(io, options), id, options);
+    .action(async (ids: string[], options: Options) => {
+      const client = clientOf(io, options);
+      if (ids.length === 1) return void (await watchJob(io, client, ids[0], options));
+      const asked = ids.map((id) => ({ id, name: `job ${id}` }));
+      const jobs = await watchJobs(io, client, asked, options);
+      if (options.json) io.out(JSON.stringify(jobs));
     });
 };
 
@@ -87,6 +91,7 @@ export async function followJobs(
   asked: { id: string; name: string }[],
   { timeoutSeconds = Infinity }: { timeoutSeconds?: number } = {},
 ): Promise<Job[]> {
+  const giveUpAt = io.now() + timeoutSeconds * 1000;
   const followed: Followed[] = [];
   for (const { id, name } of asked) {
     const job = await client.call<Job>('GET', jobPath(id));
@@ -100,12 +105,14 @@ export async function followJobs(
     for (const one of followed) {
       tellMonitors(board, { ...one, job: { ...one.job, monitors: {} } }, one.job);
     }
+    for (const one of followed)
+      if (unstarted.includes(one.job.state)) tellDetail(board, one, one.job);
     let silent = 0;
-    for (let waited = 0; ; waited += pollMs) {
+    for (;;) {
       followed.forEach((one, row) => {
         board.update(row, one.job.progress?.step ?? 0, noteOf(one));
       });
-      const over = followed.every(({ job }) => hasEnded(job)) || waited >= timeoutSeconds * 1000;
+      const over = followed.every(({ job }) => hasEnded(job)) || io.now() >= giveUpAt;
       if (over) return followed.map(({ job }) => job);
       await io.sleep(pollMs);
       silent = (await readAll(client, followed, board)) ? 0 : silent + 1;
@@ -149,6 +156,7 @@ async function readOne(client: Client, one: Followed, board: ProgressBoard): Pro
     board.log(`${one.name}: an epoch's draws are not the planned ones`);
   }
   tellMonitors(board, one, job);
+  tellEngine(board, one, job);
   for (const { digest, fromEpoch, cause } of newStages(one.job, job)) {
     board.log(`${one.name}: draws by ${digest} from epoch ${fromEpoch} on (${cause})`);
   }
@@ -176,13 +184,47 @@ function tellMonitors(board: ProgressBoard, { name, job: before }: Followed, job
   }
 }
 
+// Why a job waits, in the words of its engine; and that another attempt follows on one that failed.
+function tellEngine(board: ProgressBoard, { name, job: before }: Followed, job: Job): void {
+  const [last, previous] = [job.attempts.at(-1), job.attempts.at(-2)];
+  if (previous !== undefined && job.attempts.length > before.attempts.length) {
+    board.log(
+      `${name}: attempt ${last?.attempt} follows, the one before ${stateSentence(previous)}`,
+    );
+  }
+  if (detailOf(job) !== detailOf(before)) tellDetail(board, { name }, job);
+}
+
+function tellDetail(board: ProgressBoard, { name }: Pick<Followed, 'name'>, job: Job): void {
+  const detail = detailOf(job);
+  if (detail !== undefined) board.log(`${name}: ${job.target}: ${detail}`);
+}
+
+const unstarted: readonly Job['state'][] = ['created', 'submitting', 'queued', 'starting'];
+
+function detailOf({ attempts }: Pick<Job, 'attempts'>): string | undefined {
+  return attempts.at(-1)?.observation?.detail as string | undefined;
+}
+
+/** What was last heard of where a job stands, to end a sentence with; empty where nothing. */
+export function lastHeard({ attempts }: Pick<Job, 'attempts'>): string {
+  const detail = detailOf({ attempts })?.replace(/\.$/, '') ?? '';
+  return attempts.at(-1)?.observation?.state === 'waiting' ? `it ${detail}` : detail;
+}
+
+/** The state of a job and, where it has not ended, what was last heard of it. */
+export function standsAt(job: Job): string {
+  const heard = hasEnded(job) ? '' : lastHeard(job);
+  return heard === '' ? stateSentence(job) : `${stateSentence(job)}: ${heard}`;
+}
+
 // A ramp may begin at epoch 0, in the place of the snapshot that the job was launched with.
 function newStages(before: Job, now: Job): Job['snapshots'] {
   const known = new Set(before.snapshots.map(({ digest, fromEpoch }) => `${fromEpoch} ${digest}`));
   return now.snapshots.filter(({ digest, fromEpoch }) => !known.has(`${fromEpoch} ${digest}`));
 }
 
-const stateSentence = ({ state, reason }: Pick<Job, 'state' | 'reason'>) =>
+const stateSentence = ({ state, reason }: Pick<Job, 'state' | 'reason'>): string =>
   reason === null ? state : `${state} (${reason.code}: ${reason.detail})`;
 
 function lostTouch(client: Client, followed: Followed[]): Failure {
@@ -195,5 +237,5 @@ function lostTouch(client: Client, followed: Followed[]): Failure {
 /** How a job stands, in one line. */
 export function jobSentence(job: Job): string {
   const { verified, partial, mismatch } = job.verifiedDraws;
-  return `job ${job.id} ${stateSentence(job)}; epochs verified ${verified}, partial ${partial}, mismatch ${mismatch}`;
+  return `job ${job.id} ${standsAt(job)}; epochs verified ${verified}, partial ${partial}, mismatch ${mismatch}`;
 }

@@ -28,8 +28,10 @@ export async function startService(options: {
   /** Postgres instead of embedded PGlite: as the service's role, and as the owner of the tables. */
   database?: { service: string; owner: string };
   nodeOptions?: string;
+  /** The admin's token; without it one is made. */
+  token?: string;
 }): Promise<DemoService> {
-  const token = `cw_demo_${randomBytes(18).toString('hex')}`;
+  const { token = `cw_demo_${randomBytes(18).toString('hex')}` } = options;
   const child = spawn(process.execPath, ['--import', 'tsx', 'api/node.ts'], {
     cwd: root,
     detached: true,

@@ -82,7 +82,9 @@ function planNetwork(given: Given): NetworkPlan {
     const levels = levelsFor(given, tier, wanted);
     const divisors = divisorsOf(levels.strides);
     const round = tries === 0 ? Math.round : Math.floor;
-    const patch = settings.patch ?? fitted(wanted, divisors, round);
+    // Levels count halves rounded up; rounded down, the coarsest could be a voxel short.
+    const least = settings.features || settings.strides ? 1 : smallestFeatureMap;
+    const patch = settings.patch ?? fitted(wanted, divisors, { round, least });
     requireFitting(patch, divisors);
     const arrays = arraysWithin(settings.memoryMiB);
     const estimate = Math.ceil(stepBytes(sizeOf(given, levels, patch), arrays) / 2 ** 20);
@@ -142,10 +144,15 @@ function levelsFor(
   return { features: features ?? counted, kernels, strides };
 }
 
-function fitted(wanted: Size, divisors: Size, round: (value: number) => number): Size {
+function fitted(
+  wanted: Size,
+  divisors: Size,
+  { round, least }: { round: (value: number) => number; least: number },
+): Size {
   return wanted.map((length, axis) => {
     const divisor = divisors[axis];
-    return Math.max(divisor, round(length / divisor) * divisor);
+    const maps = Math.max(divisor === 1 ? 1 : least, round(length / divisor));
+    return maps * divisor;
   }) as Size;
 }
 

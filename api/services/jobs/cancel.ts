@@ -9,7 +9,7 @@ import { moveJobToCancelling } from '../../store/jobs.ts';
 import { entryOf } from '../entries.ts';
 import { requireTarget } from '../targets.ts';
 import { datasetOfJob, getJob, requireJob } from './read.ts';
-import { cancelGraceSeconds } from './state.ts';
+import { stopOnEngine } from './settle.ts';
 import { submitOrEnd } from './submit.ts';
 
 /** Cancels a job that has not ended; asking twice is no fault. */
@@ -37,10 +37,13 @@ export async function cancelJob(
 
 async function stop(deps: Deps, { job, attempt }: JobAttempt): Promise<void> {
   if (attempt.endedAt !== null) return;
+  const target = requireTarget(deps, job.target);
+  const byAgent = target.engine === 'agent'; // which hears it when it asks next
+  if (byAgent && attempt.handle !== null) return;
   if (attempt.handle === null) {
     const dataset = await datasetOfJob(deps, job);
     return await submitOrEnd(deps, { jobId: job.id, attempt: attempt.attempt, dataset });
   }
-  const launcher = await deps.launcherOf(requireTarget(deps, job.target));
-  await launcher.cancel(attempt.handle, cancelGraceSeconds);
+  const launcher = await deps.launcherOf(target);
+  await stopOnEngine(deps, launcher, { job, attempt });
 }

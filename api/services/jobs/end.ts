@@ -2,17 +2,23 @@
 
 import type { JobState, StateReason } from '../../contract/jobs.ts';
 import type { Deps } from '../../deps.ts';
-import { type JobAttempt, moveAttemptToEnd } from '../../store/attempts.ts';
+import { endOfOutput } from '../../launchers/launcher.ts';
+import { moveAttemptToEnd } from '../../store/attempt-ends.ts';
+import type { JobAttempt } from '../../store/attempts.ts';
+import { nextAttempt } from './attempts.ts';
 
 /**
- * Ends an attempt and its job. False, and nothing done, where it has ended already or where a final
- * report, a cancellation or a monitor's stop came in after `job` and `attempt` were read.
+ * Ends an attempt and its job, or goes on to the next attempt where `nextAttempt` has one. False,
+ * and nothing done, where it has ended already or where a final report, a cancellation or a
+ * monitor's stop came in after `job` and `attempt` were read.
  */
 export async function endAttempt(
   deps: Deps,
-  { job, attempt }: JobAttempt,
-  { state, reason }: { state: JobState; reason: StateReason | null },
+  one: JobAttempt,
+  { state, reason, output }: { state: JobState; reason: StateReason | null; output?: string },
 ): Promise<boolean> {
+  const { job, attempt } = one;
+  const next = await nextAttempt(deps, one, { state, reason });
   const at = deps.now();
   const key = { jobId: job.id, attempt: attempt.attempt };
   const basis = {
@@ -20,9 +26,10 @@ export async function endAttempt(
     cancelRequested: job.cancelRequestedAt !== null,
     stopAsked: job.stopReason !== null,
   };
+  const kept = output === undefined ? undefined : endOfOutput(output.replaceAll('\0', ''));
   return await moveAttemptToEnd(
     deps.database.orm,
-    { key, at, state, reason, basis },
+    { key, at, state, reason, basis, output: kept, next },
     {
       workspaceId: job.workspaceId,
       at,

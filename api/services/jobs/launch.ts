@@ -10,7 +10,9 @@ import type { LaunchRequest } from '../../launchers/launcher.ts';
 import { insertJobs } from '../../store/jobs.ts';
 import { requireAlias } from '../aliases.ts';
 import { requireNamedSnapshot, requireSnapshot } from '../snapshots/read.ts';
-import { launchKeyOf, type PreparedJob, prepareJob, requireRunnable } from './prepare.ts';
+import { launchKeyOf } from './attempts.ts';
+import { requireGpuHours } from './gpu-hours.ts';
+import { type PreparedJob, prepareJob, requireRunnable } from './prepare.ts';
 import { getJob } from './read.ts';
 import { trySubmit } from './submit.ts';
 
@@ -60,8 +62,9 @@ async function launchAll(deps: Deps, actor: Actor, prepared: PreparedJob[]): Pro
   const launches = prepared.map(({ launch }) => launch);
   const entries = prepared.map(({ entry }) => entry);
   await insertJobs(deps.database.orm, launches, entries);
+  // A request waits for one time-out of an engine that is away, not for one per job.
   for (const { launch, dataset } of prepared) {
-    await trySubmit(deps, { jobId: launch.job.id, attempt: 1, dataset });
+    if (!(await trySubmit(deps, { jobId: launch.job.id, attempt: 1, dataset }))) break;
   }
   return await Promise.all(launches.map(({ job }) => getJob(deps, actor, job.id)));
 }
@@ -70,7 +73,9 @@ async function prepareOne(deps: Deps, actor: Actor, input: LaunchJob): Promise<P
   const target = requireRunnable(deps, input);
   const { row, alias } = await requireNamedSnapshot(deps, actor, input.snapshot);
   const source = { snapshot: row, alias, batchId: null };
-  return await prepareJob(deps, actor, { target, input, source });
+  const one = await prepareJob(deps, actor, { target, input, source });
+  await requireGpuHours(deps, target, [one.launch.job.resources]);
+  return one;
 }
 
 async function prepareFolds(
@@ -81,18 +86,20 @@ async function prepareFolds(
   const target = requireRunnable(deps, input);
   const move = await requireAlias(deps, actor, { dataset, alias: name });
   const held = Object.keys(move.snapshots);
-  const asked = folds?.map(String) ?? held;
-  requireHeld(asked, { name, held });
+  const named = folds?.map(String) ?? held;
+  requireHeld(named, { name, held });
   const batch = newId(deps);
   const alias = { name, number: move.number };
   const prepared: (PreparedJob & { fold: Fold })[] = [];
-  for (const fold of asked) {
+  for (const fold of named) {
     const snapshot = await requireSnapshot(deps, actor, move.snapshots[fold]);
     const source = { snapshot, alias, batchId: batch };
     const one = prepareJob(deps, actor, { target, input, source });
     const job = await one.catch((cause) => Promise.reject(ofFold(cause, fold)));
     prepared.push({ ...job, fold: snapshot.header.fold });
   }
+  const asked = prepared.map(({ launch }) => launch.job.resources);
+  await requireGpuHours(deps, target, asked);
   return { batch, prepared };
 }
 

@@ -7,15 +7,14 @@ import type { LaunchTarget } from '../../contract/targets.ts';
 import type { Actor, Deps } from '../../deps.ts';
 import { ProblemError } from '../../errors.ts';
 import { newId } from '../../ids.ts';
-import type { LaunchRequest } from '../../launchers/launcher.ts';
-import type { AttemptRow } from '../../store/attempts.ts';
 import type { AuditEntry } from '../../store/audit.ts';
 import type { JobRow, NewJob } from '../../store/jobs.ts';
 import type { SnapshotRow } from '../../store/snapshots.ts';
 import { entryOf } from '../entries.ts';
 import type { AliasUse } from '../snapshots/aliased.ts';
 import { requireTarget } from '../targets.ts';
-import { launchSpec } from './submit.ts';
+import { attemptRow, launchKeyOf, launchSpec } from './attempts.ts';
+import { usualTimeout } from './gpu-hours.ts';
 import { requireNoWithdrawn, withdrawnDetail } from './withdrawn.ts';
 
 /** What is asked for, apart from the snapshot. */
@@ -28,22 +27,23 @@ export type LaunchSource = {
   batchId: string | null;
 };
 
-export function launchKeyOf(jobId: string, attempt: number): string {
-  return `cw-${jobId}-${attempt}`;
-}
-
 function resourcesOf(target: LaunchTarget, input: LaunchInput): Resources {
-  return resourcesSchema.parse({ ...target.defaults, ...input.resources });
+  const said = { ...target.defaults, ...input.resources };
+  const resources = resourcesSchema.parse(said);
+  if (said.timeoutSeconds !== undefined) return resources;
+  return { ...resources, timeoutSeconds: usualTimeout(target, resources) };
 }
 
 function requireImage(target: LaunchTarget, image: string | undefined): void {
-  if (target.engine === 'local') {
+  const takesNone =
+    target.engine === 'local' || (target.engine === 'agent' && target.images.length === 0);
+  if (takesNone) {
     if (image === undefined) return;
     throw new ProblemError(
       'unprocessable',
       `Target "${target.name}" runs no image: leave image out.`,
       {
-        errors: [{ pointer: '/image', detail: 'a local target takes none' }],
+        errors: [{ pointer: '/image', detail: 'this target takes none' }],
       },
     );
   }
@@ -87,37 +87,6 @@ function jobRow(
     alias: source.alias,
     createdAt: deps.now(),
     createdBy: actor.name,
-    startedAt: null,
-    endedAt: null,
-  };
-}
-
-export function attemptRow(
-  deps: Deps,
-  job: Pick<JobRow, 'id'>,
-  attempt: number,
-  request: LaunchRequest,
-): AttemptRow {
-  return {
-    jobId: job.id,
-    attempt,
-    launchKey: launchKeyOf(job.id, attempt),
-    state: 'created',
-    reason: null,
-    tokenDigest: null,
-    revokedAt: null,
-    submitLeaseUntil: null,
-    request,
-    handle: null,
-    observation: null,
-    finish: null,
-    environment: null,
-    plan: null,
-    lastSequence: -1,
-    lastContactAt: null,
-    missingPolls: 0,
-    missingSince: null,
-    createdAt: deps.now(),
     startedAt: null,
     endedAt: null,
   };

@@ -37,6 +37,7 @@ function attemptView(row: AttemptRow): Job['attempts'][number] {
     observation: row.observation,
     environment: row.environment,
     plan: row.plan,
+    agent: row.agent,
     createdAt: row.createdAt.toISOString(),
     startedAt: iso(row.startedAt),
     lastContactAt: iso(row.lastContactAt),

@@ -3,132 +3,144 @@
 
 import type { LaunchTarget } from '../../contract/targets.ts';
 import type { Deps } from '../../deps.ts';
-import type { Handle, Launcher, Observation } from '../../launchers/launcher.ts';
-import { type JobAttempt, listLiveAttempts, moveAttempt } from '../../store/attempts.ts';
-import { endAttempt } from './end.ts';
+import { listUncleaned } from '../../store/attempt-ends.ts';
+import { countLaunched, type JobAttempt, listLiveAttempts } from '../../store/attempts.ts';
+import { askedEngine, type Engine, withoutTarget } from './engines.ts';
+import { gpuWait, noteGpuWait } from './gpu-hours.ts';
 import { datasetOfJob } from './read.ts';
-import { cancelGraceSeconds, type Verdict, verdictOn } from './state.ts';
-import { submitOrEnd } from './submit.ts';
+import { noteDoubt, settleAttempt, sweepAttempt } from './settle.ts';
+import { endUnclaimed, gaveNoAnswer, submitOrEnd, turnOf } from './submit.ts';
 
-/** Null where the target is no longer configured, or its launcher cannot be had. */
-type Engine = { launcher: Launcher | null; observationOf: (launchKey: string) => Observation };
+/** How long the engine of an ended attempt is asked to clear up after it. */
+export const sweepForMs = 7 * 86_400_000;
+/** An attempt that ended so recently is swept at once, an older one at the target's pace. */
+const freshMs = 120_000;
 
-/** Asks every engine about its live attempts and moves them on. */
+// Per process, as in engines.ts: the targets whose engine is being asked.
+const underWay = new WeakMap<object, Set<string>>();
+
+/** Asks every engine about its attempts and moves them on; done when the slowest one is. */
 export async function reconcileJobs(deps: Deps): Promise<void> {
+  await Promise.all(await startReconciling(deps));
+}
+
+/**
+ * Begins what `reconcileJobs` does and answers one promise per target, so that a caller with a
+ * clock need not wait for an engine that hangs: a target that this process is still asking is left
+ * alone.
+ */
+export async function startReconciling(deps: Deps): Promise<Promise<void>[]> {
+  const now = deps.now().getTime();
   const live = await listLiveAttempts(deps.database.orm);
-  const names = new Set(live.map(({ job }) => job.target));
-  await Promise.all(
-    [...names].map(async (name) => {
-      const mine = live.filter(({ job }) => job.target === name);
-      const target = deps.targets.find((one) => one.name === name);
-      const engine =
-        target === undefined ? withoutTarget(name) : await askedEngine(deps, target, mine);
-      for (const one of mine) await step(deps, engine, one);
-    }),
-  );
-}
-
-// Its jobs are missing from then on, and lost when their trainers stay silent.
-function withoutTarget(name: string): Engine {
-  const detail = `target "${name}" is no longer configured`;
-  return { launcher: null, observationOf: () => ({ state: 'notFound', detail }) };
-}
-
-const unknown: Observation = { state: 'unknown' };
-
-async function askedEngine(deps: Deps, target: LaunchTarget, live: JobAttempt[]): Promise<Engine> {
-  let launcher: Launcher | null = null;
-  const handles = live.map(({ attempt }) => attempt.handle).filter((handle) => handle !== null);
-  try {
-    launcher = await deps.launcherOf(target);
-    const told = handles.length === 0 ? new Map() : await launcher.poll(handles);
-    return { launcher, observationOf: (launchKey) => told.get(launchKey) ?? unknown };
-  } catch (cause) {
-    if (live.some(({ attempt }) => attempt.observation?.state !== 'unknown')) {
-      deps.log('warn', `target "${target.name}" could not be asked`, { cause });
+  const ended = await listUncleaned(deps.database.orm, new Date(now - sweepForMs));
+  const names = new Set([...live, ...ended].map(({ job }) => job.target));
+  const busy = underWay.get(deps.process) ?? new Set<string>();
+  underWay.set(deps.process, busy);
+  const idle = [...names].filter((name) => !busy.has(name));
+  return idle.map(async (name) => {
+    const of = (attempts: JobAttempt[]) => attempts.filter(({ job }) => job.target === name);
+    busy.add(name);
+    try {
+      await reconcileTarget(deps, name, { live: of(live), ended: of(ended) });
+    } finally {
+      busy.delete(name);
     }
-    return { launcher, observationOf: () => unknown };
-  }
+  });
 }
 
-// One attempt's trouble is not its neighbours'.
-async function step(deps: Deps, engine: Engine, one: JobAttempt): Promise<void> {
-  const { job, attempt } = one;
-  try {
-    if (attempt.handle === null && engine.launcher !== null) {
+async function reconcileTarget(
+  deps: Deps,
+  name: string,
+  { live, ended }: { live: JobAttempt[]; ended: JobAttempt[] },
+): Promise<void> {
+  const now = deps.now().getTime();
+  const target = deps.targets.find((one) => one.name === name);
+  const fresh = (at: Date | null) => at !== null && now - at.getTime() < freshMs;
+  const eager = live.some(awaitsEnd) || ended.some(({ attempt }) => fresh(attempt.endedAt));
+  const engine =
+    target === undefined
+      ? withoutTarget(name)
+      : await askedEngine(deps, target, { attempts: [...live, ...ended], eager });
+  const mayGo = (one: JobAttempt) => one.attempt.handle === null && engine.launcher !== null;
+  for (const one of live) {
+    if (!mayGo(one)) await guarded(deps, one, () => settle(deps, engine, one));
+  }
+  if (target !== undefined) await submitWaiting(deps, target, live.filter(mayGo));
+  for (const one of ended) await guarded(deps, one, () => sweep(deps, engine, one));
+}
+
+// Its trainer or a person has said that it ends, so its engine will have news.
+function awaitsEnd({ job, attempt }: JobAttempt): boolean {
+  return attempt.finish !== null || job.cancelRequestedAt !== null || job.stopReason !== null;
+}
+
+// What must wait is told from what the tick has read: a thousand waiting attempts ask nothing. An
+// engine that gives no answer is not asked for the next ones too, each with a time-out of its own.
+async function submitWaiting(
+  deps: Deps,
+  target: LaunchTarget,
+  waiting: JobAttempt[],
+): Promise<void> {
+  if (waiting.length === 0) return;
+  const { name, limits } = target;
+  const { jobsAtOnce } = limits;
+  const noGpus = await gpuWait(deps, target);
+  const launched = jobsAtOnce && (await countLaunched(deps.database.orm, name));
+  let room = (jobsAtOnce ?? Infinity) - (launched ?? 0);
+  for (const one of waiting) {
+    const turn = turnOf(deps, one);
+    if (turn === 'later' || (turn === 'withRoom' && room <= 0)) continue;
+    const { job, attempt } = one;
+    if (turn === 'withRoom' && noGpus !== null && job.resources.gpus.count > 0) {
+      await noteGpuWait(deps, one, noGpus);
+      continue;
+    }
+    if (turn === 'withRoom') room -= 1;
+    const cause = await guarded(deps, one, async () => {
       const dataset = await datasetOfJob(deps, job);
       await submitOrEnd(deps, { jobId: job.id, attempt: attempt.attempt, dataset });
-    } else {
-      await settle(deps, engine, one);
-    }
+    });
+    if (gaveNoAnswer(cause)) return;
+  }
+}
+
+// One attempt's trouble is not its neighbours'. Answers what went wrong, or null.
+async function guarded(
+  deps: Deps,
+  { attempt }: JobAttempt,
+  act: () => Promise<void>,
+): Promise<unknown> {
+  try {
+    await act();
+    return null;
   } catch (cause) {
     deps.log('warn', `${attempt.launchKey} could not be moved on`, { cause });
+    return cause;
   }
 }
 
-async function settle(deps: Deps, engine: Engine, one: JobAttempt): Promise<void> {
-  const { job, attempt } = one;
-  const now = deps.now();
-  const observation = engine.observationOf(attempt.launchKey);
-  const cancelRequested = job.cancelRequestedAt !== null;
-  const { stopReason, resources } = job;
-  const live = { ...attempt, cancelRequested, stopReason, resources };
-  const verdict = verdictOn(live, observation, now);
-  if (verdict.kind === 'end') {
-    if (!(await endAttempt(deps, one, verdict))) return;
-    await tell(deps, engine, one, async (launcher, handle) => {
-      if (verdict.stopWithin === null) await launcher.cleanup(handle);
-      else await launcher.cancel(handle, verdict.stopWithin);
-    });
-    return;
-  }
-  await record(deps, { one, observation, now }, verdict);
-  if (!cancelRequested && stopReason === null) return;
-  await tell(deps, engine, one, async (launcher, handle) => {
-    await launcher.cancel(handle, cancelGraceSeconds);
-  });
-}
-
-// An attempt is over here even where its engine cannot be told: its token is revoked, and the
-// trainer stops at its next report.
-async function tell(
+async function settle(
   deps: Deps,
-  { launcher }: Engine,
-  { attempt }: JobAttempt,
-  act: (launcher: Launcher, handle: Handle) => Promise<void>,
-): Promise<void> {
-  if (launcher === null || attempt.handle === null) return;
-  try {
-    await act(launcher, attempt.handle);
-  } catch (cause) {
-    deps.log('warn', `the engine could not be told to stop ${attempt.launchKey}`, { cause });
-  }
-}
-
-// Nothing is written where nothing changed: a tick over a hundred quiet jobs costs one read.
-async function record(
-  deps: Deps,
-  { one, observation, now }: { one: JobAttempt; observation: Observation; now: Date },
-  { state, missing }: Extract<Verdict, { kind: 'stay' }>,
+  { launcher, observationOf, waitsFor }: Engine,
+  one: JobAttempt,
 ): Promise<void> {
   const { attempt } = one;
-  const runs = state === 'starting' || state === 'running';
-  const startedAt = attempt.startedAt ?? (runs ? now : null);
-  const same =
-    attempt.state === state &&
-    attempt.observation?.state === observation.state &&
-    attempt.startedAt === startedAt;
-  if (same && !missing) return;
-  await moveAttempt(deps.database.orm, {
-    key: { jobId: attempt.jobId, attempt: attempt.attempt },
-    from: attempt.state,
-    at: now,
-    change: {
-      state,
-      observation: { ...observation, since: now.toISOString() },
-      missingPolls: missing ? attempt.missingPolls + 1 : 0,
-      missingSince: missing ? (attempt.missingSince ?? now) : null,
-      ...(startedAt === null ? {} : { startedAt }),
-    },
-  });
+  if (waitsFor !== undefined && attempt.handle === null && attempt.lastContactAt === null) {
+    const why = waitsFor(one);
+    if (!(await endUnclaimed(deps, one)) && why !== undefined) await noteDoubt(deps, one, why);
+    return;
+  }
+  if (observationOf === null) return;
+  const observation = observationOf(attempt.launchKey);
+  await settleAttempt(deps, one, { launcher, observation });
+}
+
+async function sweep(
+  deps: Deps,
+  { launcher, observationOf }: Engine,
+  one: JobAttempt,
+): Promise<void> {
+  if (observationOf === null) return;
+  const observation = observationOf(one.attempt.launchKey);
+  await sweepAttempt(deps, one, { launcher, observation });
 }

@@ -4,27 +4,42 @@ import type { Job } from '../../contract/jobs.ts';
 import type { LaunchTarget } from '../../contract/targets.ts';
 import type { Actor, Deps } from '../../deps.ts';
 import { ProblemError } from '../../errors.ts';
-import { insertAttempt, listAttempts } from '../../store/attempts.ts';
+import type { ObservedState } from '../../launchers/launcher.ts';
+import { insertAttempt } from '../../store/attempt-ends.ts';
+import { listAttempts } from '../../store/attempts.ts';
 import type { JobRow } from '../../store/jobs.ts';
 import { entryOf } from '../entries.ts';
 import { requireSnapshot } from '../snapshots/read.ts';
 import { requireTarget } from '../targets.ts';
-import { attemptRow, launchKeyOf } from './prepare.ts';
+import { requireStoppedByAgent } from './agent-leases.ts';
+import { attemptRow, launchKeyOf, launchSpec } from './attempts.ts';
+import { requireGpuHours } from './gpu-hours.ts';
 import { getJob, requireJob } from './read.ts';
-import { launchSpec, trySubmit } from './submit.ts';
+import { trySubmit } from './submit.ts';
 import { requireNoWithdrawn, withdrawnDetail } from './withdrawn.ts';
+
+const hasStopped: ObservedState[] = ['exited', 'failed', 'timedOut', 'cancelled', 'notFound'];
 
 // Attempts share CW_OUT: two at once would write each other's checkpoints.
 async function requireStopped(deps: Deps, target: LaunchTarget, { id }: JobRow): Promise<void> {
-  const handle = (await listAttempts(deps.database.orm, [id])).at(-1)?.handle ?? null;
+  const last = (await listAttempts(deps.database.orm, [id])).at(-1);
+  if (target.engine === 'agent' && last !== undefined) {
+    return requireStoppedByAgent(last, deps.now());
+  }
+  const handle = last?.handle ?? null;
   if (handle === null) return;
   const launcher = await deps.launcherOf(target);
-  const seen = (await launcher.poll([handle])).get(handle.launchKey)?.state;
-  if (seen !== 'queued' && seen !== 'starting' && seen !== 'running') return;
-  await launcher.cancel(handle, 0);
+  const seen = (await launcher.poll([handle])).get(handle.launchKey);
+  const state = seen?.state ?? 'unknown';
+  if (hasStopped.includes(state)) return;
+  if (state !== 'unknown') await launcher.cancel(handle, 0);
+  const what =
+    state === 'unknown'
+      ? `may still run: its engine does not say (${seen?.detail ?? 'without a reason'})`
+      : 'is still stopping';
   throw new ProblemError(
     'conflict',
-    'The attempt before is still stopping, and both would write the same checkpoints; try again in a moment.',
+    `The attempt before ${what}, and both would write the same checkpoints; try again in a moment.`,
   );
 }
 
@@ -46,6 +61,7 @@ export async function retryJob(
   const dataset = snapshot.header.dataset;
   const number = job.attempt + 1;
   const target = requireTarget(deps, job.target);
+  await requireGpuHours(deps, target, [job.resources]);
   await requireStopped(deps, target, job);
   const spec = launchSpec(deps, { job, launchKey: launchKeyOf(job.id, number), dataset });
   const row = attemptRow(deps, job, number, (await deps.launcherOf(target)).prepare(spec));
@@ -55,8 +71,8 @@ export async function retryJob(
     reason,
     detail: { attempt: number, ...withdrawnDetail(withdrawn) },
   });
-  const attempt = { row, at: deps.now(), by: actor.name, withdrawn };
-  if (!(await insertAttempt(deps.database.orm, attempt, entry))) {
+  const next = { row, at: deps.now(), by: actor.name, withdrawn, audit: entry };
+  if (!(await insertAttempt(deps.database.orm, next))) {
     throw new ProblemError('conflict', 'The job was retried at the same moment.');
   }
   await trySubmit(deps, { jobId: job.id, attempt: number, dataset });

@@ -67,17 +67,35 @@ function overstays({ lastContactAt }: LiveAttempt, now: Date): boolean {
 }
 
 function finishedVerdict(
-  { cancelRequested, stopReason }: LiveAttempt,
+  attempt: LiveAttempt,
   finish: NonNullable<LiveAttempt['finish']>,
-  { exit, detail }: Observation,
+  observation: Observation,
   stopWithin: number | null,
 ): Verdict {
-  if (cancelRequested) return end('cancelled', null, stopWithin);
-  if (stopReason !== null) return end('failed', stopReason, stopWithin);
+  const { exit, detail, state } = observation;
+  if (attempt.cancelRequested) return end('cancelled', null, stopWithin);
+  if (attempt.stopReason !== null) return end('failed', attempt.stopReason, stopWithin);
   if (finish.outcome === 'succeeded') return end('succeeded', null, stopWithin);
   const { error = `the trainer reported that it failed and ${exitSentence(exit, detail)}` } =
     finish;
-  return end('failed', { code: failureCode(error, exit?.code), detail: error }, stopWithin);
+  if (!wasStopped(error, exit)) {
+    return end('failed', { code: failureCode(error, exit?.code), detail: error }, stopWithin);
+  }
+  if (state === 'timedOut') return end('timedOut', timeoutReason(attempt), stopWithin);
+  return end('failed', stoppedReason(observation), stopWithin);
+}
+
+// With a checkpoint and a last report, as a preempted trainer does.
+function wasStopped(error: string, exit: Observation['exit']): boolean {
+  return exit?.code === 143 || exit?.signal === 'SIGTERM' || error.startsWith('stopped by SIGTERM');
+}
+
+function stoppedReason({ reason, detail }: Observation): StateReason {
+  const why = detail === undefined ? '' : `: ${detail}`;
+  return {
+    code: reason ?? 'external',
+    detail: `the trainer was told to stop, and not by this service${why}`,
+  };
 }
 
 function crashedVerdict({ state, exit, detail, reason }: Observation): Verdict {
@@ -99,6 +117,7 @@ function crashedVerdict({ state, exit, detail, reason }: Observation): Verdict {
 
 function exitSentence(exit: Observation['exit'], detail: string | undefined): string {
   if (exit?.signal) return `was ended by signal ${exit.signal}`;
+  if (isOutOfMemory(exit?.code)) return 'used up its memory (resources.memoryMiB)';
   if (exit?.code !== undefined && exit.code !== null) return `ended with exit code ${exit.code}`;
   return detail ?? 'ended, the engine does not say how';
 }
@@ -107,13 +126,18 @@ function exitSentence(exit: Observation['exit'], detail: string | undefined): st
 function exitReason(exit: Observation['exit']): StateReason['code'] {
   if (exit?.signal || exit?.code === 137) return 'external';
   if (exit?.code === undefined || exit.code === null) return 'infrastructure';
+  if (isOutOfMemory(exit.code)) return 'outOfMemory';
   return isConfiguration(exit.code) ? 'config' : 'user';
 }
 
 const isConfiguration = (code: number | null | undefined) => code === 64 || code === 78;
 
+/** What our images end with where memory ran out (trainer/supervise.sh): not every engine knows. */
+const isOutOfMemory = (code: number | null | undefined) => code === 79;
+
 function failureCode(error: string, code: number | null | undefined): StateReason['code'] {
   if (error.startsWith('instability')) return 'instability';
+  if (isOutOfMemory(code)) return 'outOfMemory';
   return isConfiguration(code) ? 'config' : 'user';
 }
 

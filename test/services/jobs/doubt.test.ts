@@ -3,6 +3,7 @@
 
 import { beforeAll, beforeEach, describe, expect, test } from 'vitest';
 import { ProblemError } from '../../../api/errors.ts';
+import { reconcileJobs } from '../../../api/services/jobs/reconcile.ts';
 import { type JobTest, openJobTest } from '../../support/jobs.ts';
 
 let api: JobTest;
@@ -82,6 +83,30 @@ describe('an engine that is away', () => {
     expect((await api.read(id)).state).toBe('queued');
   });
 
+  test('keeps nobody from cancelling what was never launched there', async () => {
+    api.launcher.trouble.find = away;
+    const { id } = await api.launch();
+    expect((await api.call('POST', `/v1/jobs/${id}/cancel`)).body.state).toBe('cancelling');
+    api.moveClock(31_000);
+    await api.tick();
+    expect((await api.read(id)).state).toBe('cancelled');
+  });
+
+  test('is no proof that the attempt before has stopped: a retry has to wait', async () => {
+    const { id, key } = await running();
+    api.launcher.observe(key, exited(7));
+    await api.tick();
+    api.launcher.observe(key, { state: 'unknown', detail: 'no word of it' });
+    const refused = await api.call('POST', `/v1/jobs/${id}/retry`);
+    expect([refused.status, refused.body.detail]).toEqual([
+      409,
+      expect.stringContaining('its engine does not say (no word of it)'),
+    ]);
+    expect(api.launcher.launches.get(key)?.cancelled).toEqual([]);
+    api.launcher.observe(key, exited(7));
+    expect((await api.call('POST', `/v1/jobs/${id}/retry`)).status).toBe(200);
+  });
+
   test('for one attempt does not stop the others', async () => {
     const stuck = await running();
     const fine = await running();
@@ -129,6 +154,41 @@ describe('an engine that is away', () => {
   });
 });
 
+describe('a lease', () => {
+  let own: JobTest;
+  beforeAll(async () => {
+    own = await openJobTest();
+  });
+  const elsewhere = () => reconcileJobs({ ...own.deps, process: {} });
+
+  test('is renewed for the submit, however long the question before it took', async () => {
+    const { calls, during } = own.launcher;
+    during.find = async () => own.moveClock(29_000);
+    during.submit = async () => {
+      own.launcher.during = {};
+      own.moveClock(45_000);
+      await elsewhere();
+    };
+    const { id } = await own.launch();
+    expect((await own.read(id)).state).toBe('queued');
+    expect([calls.find, calls.submit]).toEqual([1, 1]);
+  });
+
+  test('that has passed to another lets its launch be, which is the same one', async () => {
+    own.launcher.loseAnswer = true;
+    const { id } = await own.launch();
+    own.moveClock(61_000);
+    own.launcher.during.find = async () => {
+      own.launcher.during = {};
+      own.moveClock(31_000);
+      await elsewhere();
+    };
+    await own.tick();
+    expect((await own.read(id)).state).toBe('queued');
+    expect(own.launcher.launches.get(own.keyOf(id))?.cancelled).toEqual([]);
+  });
+});
+
 describe('a launch whose answer was lost', () => {
   async function lost() {
     api.launcher.loseAnswer = true;
@@ -142,7 +202,7 @@ describe('a launch whose answer was lost', () => {
     const trainer = api.trainer(id);
     await trainer.report({ sequence: 0 });
     expect((await api.read(id)).state).toBe('running');
-    api.moveClock(31_000);
+    api.moveClock(61_000);
     await api.tick();
     await trainer.finish({ outcome: 'succeeded' });
     api.launcher.observe(key, exited(0));
@@ -153,7 +213,7 @@ describe('a launch whose answer was lost', () => {
   test('is ended by a cancellation that comes before it is adopted', async () => {
     const { id, key } = await lost();
     expect((await api.call('POST', `/v1/jobs/${id}/cancel`)).body.state).toBe('cancelling');
-    api.moveClock(31_000);
+    api.moveClock(61_000);
     await api.tick();
     await api.tick();
     expect(api.launcher.launches.get(key)?.cancelled).toEqual([30]);
@@ -163,11 +223,11 @@ describe('a launch whose answer was lost', () => {
   });
 });
 
-test('two ticks at once tell and audit the end of a job once', async () => {
+test('the ticks of two processes at once tell and audit the end of a job once', async () => {
   const { id, trainer, key } = await running();
   await trainer.finish({ outcome: 'succeeded' });
   api.launcher.observe(key, exited(0));
-  await Promise.all([api.tick(), api.tick()]);
+  await Promise.all([api.tick(), reconcileJobs({ ...api.deps, process: {} })]);
   const { items } = (await api.call('GET', `/v1/jobs/${id}/events`)).body;
   const ends = items.filter((event: any) => event.detail.state === 'succeeded');
   expect(ends).toHaveLength(1);

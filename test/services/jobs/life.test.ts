@@ -13,8 +13,8 @@ beforeAll(async () => {
 const exited = (code: number | null, signal: string | null = null) =>
   ({ state: 'exited', exit: { code, signal } }) as const;
 
-async function launched() {
-  const { id } = await jobs.launch();
+async function launched(body = {}) {
+  const { id } = await jobs.launch(body);
   const trainer = jobs.trainer(id);
   return { id, key: jobs.keyOf(id), trainer };
 }
@@ -194,7 +194,7 @@ describe('an engine', () => {
   });
 
   test('that knows a launch no more ends the job only after polls, minutes and silence', async () => {
-    const { id, key, trainer } = await launched();
+    const { id, key, trainer } = await launched({ resources: { retries: 0 } });
     await trainer.get('job');
     jobs.launcher.launches.get(key)!.observation = { state: 'notFound' };
     const states = [];

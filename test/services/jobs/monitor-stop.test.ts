@@ -25,6 +25,7 @@ const stopped: LiveAttempt = {
     memoryMiB: 1024,
     timeoutSeconds: 3600,
     queueTimeoutSeconds: 600,
+    retries: 0,
   },
 };
 const failed: Verdict = { kind: 'end', state: 'failed', reason: stopReason, stopWithin: null };

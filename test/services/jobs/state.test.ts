@@ -32,6 +32,7 @@ const running: LiveAttempt = {
     memoryMiB: 1024,
     timeoutSeconds: 3600,
     queueTimeoutSeconds: 600,
+    retries: 0,
   },
 };
 const cancelling: LiveAttempt = { ...running, state: 'cancelling', cancelRequested: true };
@@ -104,6 +105,12 @@ const ends: Case[] = [
     running,
     { state: 'failed', exit: exit(137), reason: 'outOfMemory' },
     failed('outOfMemory', `the trainer ended with exit code 137 ${before}`),
+  ],
+  [
+    '79 is out of memory: our images say so where engines do not',
+    running,
+    exited(79),
+    failed('outOfMemory', `the trainer used up its memory (resources.memoryMiB) ${before}`),
   ],
   [
     'an end without code or signal is the infrastructure, in the words of the engine',

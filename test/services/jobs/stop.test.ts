@@ -168,7 +168,7 @@ describe('time', () => {
 
 describe('a launch that the engine does not know', () => {
   test('is lost after three polls and five silent minutes, not before', async () => {
-    const { id, key } = await running();
+    const { id, key } = await running({ resources: { retries: 0 } });
     api.launcher.observe(key, { state: 'notFound' });
     await api.tick();
     api.moveClock(minutes(6));
@@ -278,4 +278,13 @@ test('a target takes no more jobs at once than it says, and the rest in their or
   await full.tick();
   await full.tick();
   expect(await states()).toEqual(['failed', 'cancelled', 'starting']);
+});
+
+test('a target takes no more jobs at once than it says, however many are launched at once', async () => {
+  const full = await openJobTest({ limits: { jobsAtOnce: 2 } });
+  const jobs = await Promise.all(Array.from({ length: 6 }, () => full.launch()));
+  expect(full.launcher.launches.size).toBe(2);
+  await full.tick();
+  const states = await Promise.all(jobs.map(async ({ id }) => (await full.read(id)).state));
+  expect(states.filter((state) => state === 'created')).toHaveLength(4);
 });

@@ -31,6 +31,7 @@ function service(table: Record<string, Answer[]>) {
       } = answers.length > 1 ? (answers.shift() as Answer) : answers[0];
       return new Response(JSON.stringify(body), { status, headers });
     }) as typeof fetch,
+    now: () => pauses.reduce((sum, pause) => sum + pause, 0),
     sleep: async (milliseconds) => {
       pauses.push(milliseconds);
     },
@@ -103,6 +104,7 @@ const job = {
   verifiedDraws: { verified: 1, partial: 0, mismatch: 0 },
   monitors: {},
   snapshots: [],
+  attempts: [],
   summary: null,
 };
 
@@ -173,6 +175,18 @@ test('launch sends settings with their types and one idempotency key', async () 
   });
   expect(new Headers(sent.headers).get('idempotency-key')).toMatch(/^[0-9a-f-]{36}$/);
   expect(JSON.parse(out[0])).toEqual(job);
+});
+
+test.each([
+  ['unknown', 'no credential in file /keys/one.', 'submitting: no credential in file /keys/one'],
+  ['queued', 'no GPU is free', 'submitting: no GPU is free'],
+  ['waiting', 'waits for GPU hours', 'submitting: it waits for GPU hours'],
+])('launch says what was heard of a job that is %s', async (state, detail, words) => {
+  const attempts = [{ attempt: 1, observation: { state, detail } }];
+  const body = { ...job, state: 'submitting', attempts };
+  const { io, said } = service({ 'POST /v1/jobs': [{ status: 201, body }] });
+  expect(await run(['launch', '--snapshot', 'x', '--reason', 'try'], io)).toBe(0);
+  expect(said).toEqual([`job j1 is ${words}`]);
 });
 
 test('scan writes a line per case, names the broken one and exits with 1', async () => {

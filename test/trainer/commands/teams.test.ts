@@ -13,6 +13,7 @@ import { must } from '../../support/builders.ts';
 import { type JobTest, jobSettings, openJobTest } from '../../support/jobs.ts';
 
 let api: JobTest;
+let slept = 0;
 beforeAll(async () => {
   api = await openJobTest();
 });
@@ -29,7 +30,10 @@ async function as(token: string, ...args: string[]) {
       written.said += `${line}\n`;
     },
     env: { CW_TOKEN: token },
-    sleep: async () => {},
+    now: () => slept,
+    sleep: async (milliseconds) => {
+      slept += milliseconds;
+    },
     terminal: false,
     fetch: (async (url: string, init: RequestInit) => {
       const { pathname, search } = new URL(url);
@@ -202,7 +206,11 @@ describe('launch --alias', () => {
     [['running', 'failed'], 0.5, 1],
   ])('of jobs that are %j the worst end counts (gate at %d)', async (states, least, code) => {
     const codes: number[] = [];
-    const io: Io = { ...systemIo, say: () => {}, terminal: false, sleep: async () => {} };
+    let now = 0;
+    const sleep = async (milliseconds: number) => {
+      now += milliseconds;
+    };
+    const io: Io = { ...systemIo, say: () => {}, terminal: false, now: () => now, sleep };
     const summary = { dice: { mean: 0.8 } };
     const verifiedDraws = { verified: 0, partial: 0, mismatch: 0 };
     const job = {
@@ -211,6 +219,7 @@ describe('launch --alias', () => {
       progress: null,
       verifiedDraws,
       monitors: {},
+      attempts: [],
       snapshots: [],
       summary,
     };

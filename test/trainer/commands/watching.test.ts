@@ -6,7 +6,7 @@ import { run } from '../../../trainer/cli.ts';
 import { type Client, createClient, type Failure } from '../../../trainer/client.ts';
 import { gateFault, gateOf } from '../../../trainer/commands/gate.ts';
 import { type Io, systemIo } from '../../../trainer/commands/io.ts';
-import { followJobs } from '../../../trainer/commands/watch.ts';
+import { followJobs, jobSentence } from '../../../trainer/commands/watch.ts';
 
 const job = (id: string, changes: object = {}) =>
   ({
@@ -19,6 +19,7 @@ const job = (id: string, changes: object = {}) =>
     summary: null,
     monitors: {},
     snapshots: [],
+    attempts: [],
     ...changes,
   }) as unknown as Job;
 
@@ -28,13 +29,17 @@ function watching(states: Record<string, (Job | null)[]>, metrics: object[] = []
   const out: string[] = [];
   const asked: string[] = [];
   let points = metrics;
+  let now = 0;
   const io: Io = {
     ...systemIo,
     env: {},
     terminal: false,
     out: (line) => out.push(line),
     say: (line) => said.push(line),
-    sleep: async () => {},
+    now: () => now,
+    sleep: async (milliseconds) => {
+      now += milliseconds;
+    },
     fetch: (async (url: string) => {
       const { pathname, search } = new URL(url);
       asked.push(`${pathname}${search}`);
@@ -95,6 +100,54 @@ describe('following', () => {
       'arm a: succeeded',
       'arm a: 20 of 20 succeeded, loss 0.500',
     ]);
+  });
+
+  test('says why a job waits, once, and that another attempt follows on one that failed', async () => {
+    const waits = { state: 'queued', observation: { state: 'queued', detail: 'no GPU is free' } };
+    const lost = { state: 'failed', reason: { code: 'infrastructure', detail: 'node7 went down' } };
+    const at = (state: string, ...attempts: object[]) =>
+      job('a', {
+        state,
+        target: 'cluster',
+        attempts: attempts.map((one, k) => ({ attempt: k + 1, reason: null, ...one })),
+      });
+    const running = { state: 'running', observation: { state: 'running' } };
+    const { io, client, said } = watching({
+      a: [
+        at('submitting', { state: 'submitting', observation: null }),
+        at('queued', waits),
+        at('queued', waits),
+        at('created', lost, { state: 'created', observation: null }),
+        at('running', lost, running),
+        at('succeeded', lost, running),
+      ],
+    });
+    await follow(io, client, ['a']);
+    expect(said.filter((line) => /cluster|attempt/.test(line))).toEqual([
+      'arm a: cluster: no GPU is free',
+      'arm a: attempt 2 follows, the one before failed (infrastructure: node7 went down)',
+    ]);
+  });
+
+  test('says why a job waits where it did so before it was followed', async () => {
+    const observation = { state: 'unknown', detail: 'no credential in file /keys/one.' };
+    const waits = job('a', {
+      state: 'submitting',
+      target: 'cluster',
+      attempts: [{ attempt: 1, state: 'submitting', reason: null, observation }],
+    });
+    const runs = { ...waits, state: 'running' } as Job;
+    const first = watching({ a: [waits, waits, job('a', { state: 'failed' })] });
+    await follow(first.io, first.client, ['a']);
+    expect(first.said[0]).toBe('arm a: cluster: no credential in file /keys/one.');
+    expect(first.said.filter((line) => line.includes('credential'))).toHaveLength(1);
+    const later = watching({ a: [runs, runs, job('a', { state: 'failed' })] });
+    await follow(later.io, later.client, ['a']);
+    expect(later.said.join()).not.toContain('credential');
+    expect(jobSentence(waits)).toBe(
+      'job a submitting: no credential in file /keys/one; epochs verified 0, partial 0, mismatch 0',
+    );
+    expect(jobSentence({ ...waits, state: 'failed' })).not.toContain('credential');
   });
 
   test('of two jobs goes on until both have ended, and asks no more for the first', async () => {
@@ -162,10 +215,33 @@ describe('following', () => {
     await expect(follow(io, client, ['a'])).rejects.toThrow('counterweight watch a');
   });
 
+  test('ends when the time is over, which passes while a service is away too', async () => {
+    const { io, client, asked } = watching({ a: [job('a'), null] });
+    const asks = [{ id: 'a', name: 'arm a' }];
+    const [last] = await followJobs(io, client, asks, { timeoutSeconds: 5 });
+    expect([last.state, asked.length]).toEqual(['running', 6]);
+  });
+
   test('of a job that does not exist is refused', async () => {
     const { io, client } = watching({});
     const error = (await follow(io, client, ['a']).catch((one) => one)) as Failure;
     expect([error.exitCode, error.message]).toEqual([3, 'no job a']);
+  });
+});
+
+describe('watch of several jobs', () => {
+  const both = { a: [job('a', { state: 'succeeded' })], b: [job('b', { state: 'failed' })] };
+
+  test('follows them all, answers a list and exits by the worst end', async () => {
+    const { io, out, said } = watching(both);
+    expect(await run(['watch', 'a', 'b', '--json'], io)).toBe(1);
+    expect(JSON.parse(out.join()).map(({ id }: Job) => id)).toEqual(['a', 'b']);
+    expect(said.filter((line) => line.includes('epochs verified'))).toHaveLength(2);
+  });
+
+  test('is a fault of the command line without one', async () => {
+    const { io } = watching(both);
+    expect(await run(['watch'], io)).toBe(2);
   });
 });
 

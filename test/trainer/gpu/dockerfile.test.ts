@@ -83,12 +83,12 @@ const rules: Rule[] = [
     mutant: ['USER 1000:1000', 'USER node'],
   },
   {
-    name: 'starts the trainer under tini, without a shell that would keep signals',
+    name: 'starts the trainer under tini and what tells a kill for memory from others',
     holds: (file) =>
       ['cpu', 'gpu'].every(
         (target) =>
           textsOf(instructionsOf(file, target), 'ENTRYPOINT').at(-1) ===
-          '["/usr/bin/tini", "--", "node", "--import", "tsx", "trainer/main.ts"]',
+          '["/usr/bin/tini", "--", "trainer/supervise.sh", "node", "--import", "tsx", "trainer/main.ts"]',
       ),
     mutant: ['ENTRYPOINT ["/usr/bin/tini", "--", ', 'ENTRYPOINT ["'],
   },

@@ -135,6 +135,7 @@ describe.skipIf(!hasImages)('nnU-Net', () => {
     'factors_reach_the_loss_once',
     'a_step_that_is_not_finite_changes_nothing',
     'a_stopped_run_goes_on_with_the_same_draws',
+    'a_run_stopped_while_it_validates_goes_on',
     'what_cannot_be_run_is_refused',
     'without_a_snapshot_it_does_not_train',
   ])('%s', async (check) => {

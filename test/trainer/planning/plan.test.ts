@@ -216,6 +216,13 @@ const anyPlan = fc.record({
   features: fc.constantFrom<number[] | undefined>(undefined, undefined, [4], [4, 8], [8, 16, 32]),
 });
 
+test('a side that is shortened keeps four voxels at the coarsest level', () => {
+  const plan = planOf([57, 125, 148], [1.6, 0.1, 0.4], { memoryMiB: 40_000 });
+  const divisors = [0, 1, 2].map((axis) => plan.strides.reduce((all, one) => all * one[axis]!, 1));
+  const coarsest = plan.patch.map((length, axis) => length / divisors[axis]!);
+  expect(coarsest.filter((size, axis) => divisors[axis]! > 1 && size < 4)).toEqual([]);
+});
+
 test('every plan divides, stays in its budget and keeps feature maps of four voxels', () => {
   fc.assert(
     fc.property(anyPlan, ({ shape, spacing, ...more }) => {

@@ -174,6 +174,8 @@ class Run:
                     f"{self.progress[name]}; train without --c, or in another folder"
                 )
         self.progress = dict(progress)
+        if progress["drawsDone"] == self.draws_per_epoch:  # stopped after its last step
+            self.progress |= {"epoch": progress["epoch"] + 1, "drawsDone": 0}
         if progress["nextSnapshot"]:
             self._planned = with_switch(self._planned, progress["nextSnapshot"])
 

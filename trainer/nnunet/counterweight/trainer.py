@@ -260,9 +260,12 @@ class CounterweightTrainer(nnUNetTrainer):
                 name = os.path.basename(filename_or_checkpoint)
                 refuse(f"{name} was not written by this trainer: it says of no draws")
             run.resume(state)
-        self.current_epoch = state["epoch"]
-        done, step = state["drawsDone"], state["step"]
-        self.print_to_log_file(f"continues at epoch {state['epoch']}, draw {done}, step {step}")
+        epoch, done, step = (run.progress[name] for name in ("epoch", "drawsDone", "step"))
+        self.current_epoch = epoch
+        # A stop may have come before nnU-Net's own figures of an epoch: it needs one for each.
+        for values in self.logger.get_checkpoint().values():
+            values += (values[-1:] or [0.0]) * (epoch - len(values))
+        self.print_to_log_file(f"continues at epoch {epoch}, draw {done}, step {step}")
 
     def perform_actual_validation(self, save_probabilities=False):
         """nnU-Net's validation over whole cases, then the end of the job."""

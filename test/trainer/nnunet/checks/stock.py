@@ -162,6 +162,29 @@ def a_stopped_run_goes_on_with_the_same_draws():
         assert "the checkpoint is of snapshot" in log_of(third)
 
 
+def a_run_stopped_while_it_validates_goes_on():
+    """After the last step of the second epoch, before its end: nothing is drawn twice."""
+    with following(uneven(), {"epochs": 3, "validateEvery": 1}) as trainer_class:
+        first = made(trainer_class)
+        step = first.train_step
+
+        def stopping(batch):
+            result = step(batch)
+            first.counterweight.stop_signal = first.counterweight.progress["step"] == 6
+            return result
+
+        first.train_step = stopping
+        assert exit_code(first.run_training) == 143
+        second = made(trainer_class)
+        second.load_checkpoint(os.path.join(second.output_folder, "checkpoint_latest.pth"))
+        second.run_training()
+        assert second.counterweight.progress["step"] == 9
+        with open(os.path.join(first.output_folder, "counterweight-ledger.ndjson")) as file:
+            lines = [json.loads(line) for line in file]
+        found = [(line["epoch"], line["from"], line["draws"]) for line in lines]
+        assert found == [(0, 0, 6), (1, 0, 6), (2, 0, 6)], found
+
+
 def what_cannot_be_run_is_refused():
     plans = load_json(os.path.join(BASE, "small.json"))
     whole = json.loads(json.dumps(plans))
