@@ -45,10 +45,13 @@ if (enginesFolder === null) {
   );
 }
 
+/** Minutes of kills: `npm run test:kills` runs them. */
+const withKills = 'test/end-to-end/kills.test.ts';
+
 const everything = {
   name: 'tests',
   include: ['test/**/*.test.ts'],
-  exclude: [...configDefaults.exclude, withNnunet, withEngines],
+  exclude: [...configDefaults.exclude, withNnunet, withEngines, withKills],
 };
 const onNnunet = { name: 'nnunet', include: [withNnunet] };
 /** Four hundred processes at once, so nothing else beside it. */
@@ -61,6 +64,7 @@ const onEngines = {
   globalSetup: 'test/engines/setup.ts',
 };
 const onManyJobs = { name: 'many-jobs', include: [manyJobs], sequence: { groupOrder: 1 } };
+const onKills = { name: 'kills', include: [withKills] };
 const onNative = { name: 'native', include: computing, env: { CW_TEST_BACKEND: 'native' } };
 
 export default defineConfig({
@@ -72,6 +76,7 @@ export default defineConfig({
     maxWorkers: 2,
     projects: [
       everything,
+      ...(process.env.CW_TEST_KILLS === undefined ? [] : [onKills]),
       ...(nativeIsBuilt ? [onNative] : []),
       ...(nnunetPython === null ? [] : [onNnunet]),
       ...(enginesFolder === null ? [] : [onEngines, onManyJobs]),

@@ -1,7 +1,7 @@
-// What trainers report: one report is one transaction, and its sequence number makes repeating it
+// What trainers report: one report is one transaction, mostly of one statement, and its sequence number makes repeating it
 // store nothing.
 
-import { and, eq, isNull, lt, sql } from 'drizzle-orm';
+import { and, eq, isNull, sql } from 'drizzle-orm';
 import type { StateReason } from '../contract/jobs.ts';
 import type { MonitorStates } from '../contract/monitors.ts';
 import type { TrainingPlan } from '../contract/plans.ts';
@@ -9,9 +9,10 @@ import type { CaseLoss, Metric, TrainerEnvironment } from '../contract/trainer.t
 import { type AttemptKey, attemptIs } from './attempts.ts';
 import { type AuditEntry, appendAudit } from './audit.ts';
 import { insertCaseLosses } from './case-losses.ts';
-import type { Orm } from './database.ts';
+import { type Orm, rows } from './database.ts';
 import { insertLedgerRows, type LedgerRow } from './draw-ledger.ts';
 import { insertEvent } from './job-events.ts';
+import { metricChunks } from './metrics.ts';
 import { jobAttempts, jobs } from './schema-jobs.ts';
 
 export type StoredReport = {
@@ -45,27 +46,15 @@ export async function insertReport(
   report: StoredReport,
   { mismatch, news }: { mismatch: AuditEntry | null; news: MonitorNews | null },
 ): Promise<boolean> {
-  const { key, at, sequence } = report;
+  const { key, at, caseLosses, ledger, environment, plan } = report;
+  // Most reports are numbers alone: one statement, one round trip.
+  const more = [caseLosses.length > 0, ledger.length > 0, environment, plan, mismatch, news];
+  if (!more.some(Boolean)) return await takeReport(orm, report);
   return await orm.transaction(async (tx) => {
-    const taken = await tx
-      .update(jobAttempts)
-      .set({
-        lastSequence: sequence,
-        lastContactAt: at,
-        log: sql`right(${jobAttempts.log} || ${report.log}, ${logTail}::int)`,
-      })
-      .where(
-        and(attemptIs(key), lt(jobAttempts.lastSequence, sequence), isNull(jobAttempts.revokedAt)),
-      )
-      .returning({ jobId: jobAttempts.jobId });
-    if (taken.length === 0) return false;
-    await storeMetrics(tx, report);
+    if (!(await takeReport(tx, report))) return false;
     await insertCaseLosses(tx, report);
     await insertLedgerRows(tx, report.ledger);
     await storeStart(tx, report);
-    if (report.progress !== null) {
-      await tx.update(jobs).set({ progress: report.progress }).where(eq(jobs.id, key.jobId));
-    }
     if (mismatch !== null) {
       const { detail } = mismatch;
       await insertEvent(tx, { jobId: key.jobId, at, kind: 'drawMismatch', detail });
@@ -74,6 +63,38 @@ export async function insertReport(
     if (news !== null) await storeNews(tx, report, news);
     return true;
   });
+}
+
+/** The sequence, the log, the progress and the metrics; false where the sequence was stored before. */
+async function takeReport(orm: Orm, report: StoredReport): Promise<boolean> {
+  const { key, at, sequence, log, metrics, progress } = report;
+  const chunks = JSON.stringify(metricChunks(metrics));
+  const taken = await rows(
+    orm,
+    sql`with taken as (
+        update job_attempts set last_sequence = ${sequence}::int,
+          last_contact_at = ${at.toISOString()}::timestamptz,
+          log = case when ${log} = '' then log else right(log || ${log}, ${logTail}::int) end
+        where job_id = ${key.jobId} and attempt = ${key.attempt}::int
+          and last_sequence < ${sequence}::int and revoked_at is null
+        returning job_id, attempt
+      ), counted as (
+        update jobs set metric_count = metric_count + ${metrics.length}::bigint,
+          progress = coalesce(${progress === null ? null : JSON.stringify(progress)}::jsonb, progress)
+        from taken where jobs.id = taken.job_id and ${metrics.length > 0 || progress !== null}::boolean
+        returning jobs.id, taken.attempt, metric_count - ${metrics.length}::bigint as before
+      ), stored as (
+        insert into metric_chunks (job_id, first_sequence, last_sequence, attempt, name, group_name,
+          class_name, points, places, steps, "values", epochs)
+        select counted.id, before + "first", before + "last", attempt, name, "group", "class",
+          points, places, steps, "values", epochs
+        from counted, jsonb_to_recordset(${chunks}::jsonb) as chunk ("first" int, "last" int,
+          name text, "group" text, "class" text, points int, places int[], steps bigint[],
+          "values" float8[], epochs int[])
+      )
+      select job_id from taken`,
+  );
+  return taken.length > 0;
 }
 
 async function storeNews(
@@ -125,15 +146,6 @@ async function askForRevert(
     .returning({ id: jobs.id });
   if (moved.length > 0)
     await insertEvent(tx, { jobId, at, kind: 'revertRequested', detail: revert });
-}
-
-async function storeMetrics(tx: Orm, { key, metrics: points }: StoredReport): Promise<void> {
-  if (points.length === 0) return;
-  await tx.execute(sql`
-    insert into metrics (job_id, attempt, name, value, step, epoch, group_name, class_name)
-    select ${key.jobId}, ${key.attempt}::int, point.name, point.value, point.step, point.epoch, point."group", point.class
-    from jsonb_to_recordset(${JSON.stringify(points)}::jsonb)
-      as point (name text, value float8, step bigint, epoch int, "group" text, class text)`);
 }
 
 /** Stores the trainer's final report once; false where one is stored or the attempt is over. */

@@ -43,6 +43,8 @@ export const jobs = pgTable('jobs', {
   stopReason: jsonb('stop_reason').$type<StateReason>(),
   revertRequested: jsonb('revert_requested').$type<RevertRequest>(),
   validationInformed: boolean('validation_informed').notNull().default(false),
+  /** How many numbers its trainers have reported: the sequence of the last one. */
+  metricCount: bigint('metric_count', { mode: 'number' }).notNull().default(0),
   progress: jsonb('progress').$type<{ step: number; steps: number }>(),
   summary: jsonb('summary').$type<Json>(),
   artifacts: jsonb('artifacts').$type<Json[]>().notNull(),
@@ -103,16 +105,20 @@ export const jobEvents = pgTable('job_events', {
   detail: jsonb('detail').$type<Json>().notNull(),
 });
 
-export const metrics = pgTable('metrics', {
+/** What one report said of one series; `places` and `epochs` may be null, see the migration. */
+export const metricChunks = pgTable('metric_chunks', {
   jobId: text('job_id').notNull(),
-  sequence: bigint('sequence', { mode: 'number' }).notNull(),
+  firstSequence: bigint('first_sequence', { mode: 'number' }).notNull(),
+  lastSequence: bigint('last_sequence', { mode: 'number' }).notNull(),
   attempt: integer('attempt').notNull(),
   name: text('name').notNull(),
-  value: doublePrecision('value').notNull(),
-  step: bigint('step', { mode: 'number' }).notNull(),
-  epoch: integer('epoch'),
   group: text('group_name'),
   class: text('class_name'),
+  points: integer('points').notNull(),
+  places: integer('places').array(),
+  steps: bigint('steps', { mode: 'number' }).array().notNull(),
+  values: doublePrecision('values').array().notNull(),
+  epochs: integer('epochs').array(),
 });
 
 export const drawLedger = pgTable('draw_ledger', {

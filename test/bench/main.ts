@@ -1,5 +1,6 @@
 // npm run bench -- NAME [ARGUMENTS]: measurements on demand. Nothing here is a test.
 
+import { apiReports } from './api.ts';
 import { launching } from './launching.ts';
 import { scale } from './scale.ts';
 import { soak } from './soak.ts';
@@ -7,6 +8,7 @@ import { trainerSteps } from './trainer.ts';
 import { plansAndCopies } from './weights.ts';
 
 const benches = new Map([
+  ['api', apiReports],
   ['launching', launching],
   ['scale', scale],
   ['soak', soak],

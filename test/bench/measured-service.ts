@@ -14,7 +14,10 @@ import { attributes, folds, rules, uploadParts } from './synthetic.ts';
 export type Step = { what: string; seconds: number; cpuSeconds: number; peakMb: number };
 
 export type MeasuredService = {
+  url: string;
+  token: string;
   client: Client;
+  dataDir: string;
   cluster: TestPostgres | null;
   steps: Step[];
   timed: <Value>(what: string, act: () => Promise<Value>) => Promise<Value>;
@@ -26,13 +29,20 @@ export const datasetPath = '/v1/datasets/scale';
 export const heapMb = 400;
 
 /** Starts it. Memory and CPU are read from /proc; elsewhere they are NaN. */
-export async function startMeasured({ postgres }: { postgres: boolean }): Promise<MeasuredService> {
+export async function startMeasured({
+  postgres,
+  targets = () => [],
+}: {
+  postgres: boolean;
+  /** Launch targets, by the folder of the service's data. */
+  targets?: (dataDir: string) => unknown[];
+}): Promise<MeasuredService> {
   const work = mkdtempSync(join(tmpdir(), 'counterweight-bench-'));
   const cluster = postgres ? await startPostgres({ durable: true }) : null;
   const service = await startService({
     dataDir: work,
     port: 0,
-    targets: [],
+    targets: targets(work),
     say: console.error,
     database: cluster?.urls,
     nodeOptions: `--max-old-space-size=${heapMb}`,
@@ -63,7 +73,8 @@ export async function startMeasured({ postgres }: { postgres: boolean }): Promis
     await cluster?.stop();
     rmSync(work, { recursive: true, force: true });
   };
-  return { client, cluster, steps, timed, stop };
+  const { url, token } = service;
+  return { url, token, client, dataDir: work, cluster, steps, timed, stop };
 }
 
 function statusOf(pid: number, file: string): string {

@@ -5,6 +5,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { afterEach, describe, expect, test } from 'vitest';
 import type { Job } from '../../api/contract/jobs.ts';
 import { livingProcesses, type ManyJobs, openManyJobs } from '../support/many-jobs.ts';
+import { randomOf } from '../support/random.ts';
 import { noPostgres, startPostgres, type TestPostgres } from '../support/postgres.ts';
 
 let many: ManyJobs | undefined;
@@ -81,17 +82,6 @@ test(
   },
   minutes(15),
 );
-
-/** Random numbers that repeat: the moments of a run that failed can be had again. */
-function randomOf(seed: number): () => number {
-  let state = seed >>> 0;
-  return () => {
-    state = (state + 0x6d2b79f5) >>> 0;
-    let mixed = Math.imul(state ^ (state >>> 15), 1 | state);
-    mixed = (mixed + Math.imul(mixed ^ (mixed >>> 7), 61 | mixed)) ^ mixed;
-    return ((mixed ^ (mixed >>> 14)) >>> 0) / 2 ** 32;
-  };
-}
 
 /**
  * Kills the service so many times, a random while after each start (some before it listens), and

@@ -20,6 +20,8 @@ export type KilledService = {
   start: () => void;
   /** Rejects with its last words where it ends by itself before it listens. */
   listening: () => Promise<void>;
+  /** Waits until it listens, as whoever supervises it: where it ended by itself it starts again. */
+  standing: () => Promise<void>;
   /** Kills it, wherever it is. */
   kill: () => Promise<void>;
   /** Ends it and removes its data. */
@@ -58,7 +60,7 @@ export async function killedService({
     heard.catch(() => {});
   };
   const end = async (signal: 'SIGTERM' | 'SIGKILL') => {
-    if (child === undefined || child.exitCode !== null || child.signalCode !== null) return;
+    if (child === undefined || !hasNotEnded(child)) return;
     const ended = new Promise((resolve) => child.once('exit', resolve));
     child.kill(signal);
     await ended;
@@ -70,6 +72,9 @@ export async function killedService({
     said,
     start,
     listening: () => heard,
+    standing: async () => {
+      while (!(await heard.then(() => hasNotEnded(child), () => false))) start();
+    },
     kill: () => end('SIGKILL'),
     stop: async () => {
       await end('SIGTERM');
@@ -77,6 +82,9 @@ export async function killedService({
     },
   };
 }
+
+const hasNotEnded = ({ exitCode, signalCode }: ChildProcess) =>
+  exitCode === null && signalCode === null;
 
 async function firstWord(child: ChildProcess, said: string[]): Promise<void> {
   createInterface({ input: child.stderr as NodeJS.ReadableStream }).on('line', (line) => {

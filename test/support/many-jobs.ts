@@ -12,6 +12,7 @@ import { type Client, createClient } from '../../trainer/client.ts';
 import { hasEnded } from '../../trainer/commands/watch.ts';
 import { frozenSnapshot } from './builders.ts';
 import { type KilledService, killedService } from './killed-service.ts';
+import { sendingOver } from './sending.ts';
 
 const trainer = fileURLToPath(new URL('../engines/fast-trainer.mjs', import.meta.url));
 
@@ -70,7 +71,7 @@ export async function openManyJobs({
   service.start();
   await service.listening();
   const client = createClient({ api, token, fetch, sleep: (ms) => sleep(ms) });
-  const snapshot = await freeze(client);
+  const snapshot = (await frozenSnapshot(sendingOver(client))).snapshot.digest;
   return {
     service,
     client,
@@ -84,21 +85,6 @@ export async function openManyJobs({
       await service.stop();
     },
   };
-}
-
-async function freeze(client: Client): Promise<string> {
-  const send = async (method: string, path: string, body?: unknown) =>
-    await client.send(method, path, {
-      body: typeof body === 'string' ? body : JSON.stringify(body),
-      headers: {
-        'content-type': typeof body === 'string' ? 'application/x-ndjson' : 'application/json',
-      },
-    });
-  const call = async (method: string, path: string, body?: unknown) => {
-    const answer = await send(method, path, body);
-    return { status: answer.status, body: (await answer.json()) as any };
-  };
-  return (await frozenSnapshot({ send, call })).snapshot.digest;
 }
 
 function notesOf(path: string): Note[] {

