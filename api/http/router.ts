@@ -6,8 +6,9 @@ import { ProblemError } from '../errors.ts';
 import type { Env } from './context.ts';
 import { faultsOf } from './problem.ts';
 
-export function router(): OpenAPIHono<Env> {
-  return new OpenAPIHono<Env>({
+/** `More` where a route's own middleware leaves more on the context than all of them do. */
+export function router<More extends Env = Env>(): OpenAPIHono<More> {
+  return new OpenAPIHono<More>({
     strict: false,
     defaultHook: (result) => {
       if (result.success) return;

@@ -1,7 +1,6 @@
 // The trainer protocol. Its token is of one attempt, so these routes authenticate for themselves.
 
 import { createRoute, z } from '@hono/zod-openapi';
-import type { Context } from 'hono';
 import { bodyLimit } from 'hono/body-limit';
 import {
   finishSchema,
@@ -23,37 +22,36 @@ import { storableBody } from '../http/texts.ts';
 import { depsWithin } from '../services/access.ts';
 import { readTrainerCases, readTrainerJob, readTrainerSnapshot } from '../services/trainer/read.ts';
 import { acceptFinish, acceptReport } from '../services/trainer/report.ts';
-import { trainerSession } from '../services/trainer/session.ts';
+import { type TrainerSession, trainerSession } from '../services/trainer/session.ts';
 import { snapshotAnswer, snapshotFormats } from './snapshot-formats.ts';
 
 const tags = ['trainer'];
 
+/** `trainer` is the attempt of the request's token. */
+type TrainerEnv = { Variables: Env['Variables'] & { trainer: TrainerSession } };
+
 export function trainerRoutes(deps: Deps) {
-  const routes = router();
-  const session = (c: Context<Env>, options?: { allowRevoked?: boolean }) =>
-    trainerSession(c.get('deps'), bearerToken(c.req.header('authorization')), options);
+  const routes = router<TrainerEnv>();
   // The token is checked before the body: a stranger learns nothing from validation. It says in
   // which workspace everything after it happens.
   routes.use('/v1/trainer/*', async (c, next) => {
-    c.set('deps', deps);
-    const { job } = await session(c, { allowRevoked: c.req.path.endsWith('/finish') });
-    c.set('deps', depsWithin(deps, job.workspaceId));
+    const token = bearerToken(c.req.header('authorization'));
+    const allowRevoked = c.req.path.endsWith('/finish');
+    const session = await trainerSession(deps, token, { allowRevoked });
+    c.set('trainer', session);
+    c.set('deps', depsWithin(deps, session.job.workspaceId));
     await next();
   });
   routes.use('/v1/trainer/*', bodyLimit({ maxSize: reportLimits.bytes, onError: tooLarge }));
   routes.use('/v1/trainer/*', storableBody);
-  readingRoutes(routes, session);
-  reportingRoutes(routes, session);
+  readingRoutes(routes);
+  reportingRoutes(routes);
   return routes;
 }
 
-type Routes = ReturnType<typeof router>;
-type Session = (
-  c: Context<Env>,
-  options?: { allowRevoked?: boolean },
-) => ReturnType<typeof trainerSession>;
+type Routes = ReturnType<typeof router<TrainerEnv>>;
 
-function readingRoutes(routes: Routes, session: Session): void {
+function readingRoutes(routes: Routes): void {
   routes.openapi(
     createRoute({
       method: 'get',
@@ -62,7 +60,7 @@ function readingRoutes(routes: Routes, session: Session): void {
       summary: "The attempt's job: settings, seed, snapshot header, labels, channels, groups",
       responses: { 200: json(trainerJobSchema, 'The job'), ...problems },
     }),
-    async (c) => c.json((await readTrainerJob(c.get('deps'), await session(c))) as never, 200),
+    async (c) => c.json((await readTrainerJob(c.get('deps'), c.get('trainer'))) as never, 200),
   );
   routes.openapi(
     createRoute({
@@ -84,7 +82,7 @@ function readingRoutes(routes: Routes, session: Session): void {
       const { digest } = c.req.valid('query');
       const { snapshot, chunks } = await readTrainerSnapshot(
         c.get('deps'),
-        await session(c),
+        c.get('trainer'),
         digest,
       );
       return (await snapshotAnswer({ format, snapshot, chunks })) as never;
@@ -104,11 +102,11 @@ function readingRoutes(routes: Routes, session: Session): void {
         ...problems,
       },
     }),
-    async (c) => (await ndjson(readTrainerCases(c.get('deps'), await session(c)))) as never,
+    async (c) => (await ndjson(readTrainerCases(c.get('deps'), c.get('trainer')))) as never,
   );
 }
 
-function reportingRoutes(routes: Routes, session: Session): void {
+function reportingRoutes(routes: Routes): void {
   routes.openapi(
     createRoute({
       method: 'post',
@@ -120,7 +118,7 @@ function reportingRoutes(routes: Routes, session: Session): void {
       responses: { 200: json(reportAnswerSchema, 'Accepted; says whether to stop'), ...problems },
     }),
     async (c) => {
-      const answer = await acceptReport(c.get('deps'), await session(c), c.req.valid('json'));
+      const answer = await acceptReport(c.get('deps'), c.get('trainer'), c.req.valid('json'));
       return c.json(answer, 200);
     },
   );
@@ -134,8 +132,8 @@ function reportingRoutes(routes: Routes, session: Session): void {
       responses: { 200: json(z.object({ accepted: z.literal(true) }), 'Accepted'), ...problems },
     }),
     async (c) => {
-      const trainer = await session(c, { allowRevoked: true });
-      return c.json(await acceptFinish(c.get('deps'), trainer, c.req.valid('json')), 200);
+      const { accepted } = await acceptFinish(c.get('deps'), c.get('trainer'), c.req.valid('json'));
+      return c.json({ accepted }, 200);
     },
   );
 }

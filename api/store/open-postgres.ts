@@ -5,22 +5,36 @@ import pg from 'pg';
 import { type Database, everyWorkspace, type Orm } from './database.ts';
 import { poolWithin } from './pool-within.ts';
 
-export function openPostgres(options: { url: string; connections?: number }): Database {
-  const pool = new pg.Pool({
-    connectionString: options.url,
-    max: options.connections ?? 10,
-    connectionTimeoutMillis: 10_000,
-  });
-  // A dropped idle connection is not a fault of any request; the pool opens another.
-  pool.on('error', () => {});
-  const within = (workspaceId: string): Orm => drizzle(poolWithin(pool, workspaceId));
+/**
+ * The service's own work has connections of its own, a third of `connections`, so that not every
+ * request moves a connection from looking up its token to its workspace and back.
+ */
+export function openPostgres({
+  url,
+  connections = 12,
+}: {
+  url: string;
+  connections?: number;
+}): Database {
+  const own = Math.ceil(connections / 3);
+  const service = openPool(url, own);
+  const requests = connections === own ? service : openPool(url, connections - own);
   return {
     kind: 'postgres',
-    orm: within(everyWorkspace),
-    within,
+    orm: drizzle(poolWithin(service, everyWorkspace)),
+    within: (workspaceId: string): Orm => drizzle(poolWithin(requests, workspaceId)),
     script: async (text) => {
-      await pool.query(text);
+      await service.query(text);
     },
-    close: () => pool.end(),
+    close: async () => {
+      await Promise.all([...new Set([service, requests])].map((pool) => pool.end()));
+    },
   };
+}
+
+function openPool(url: string, max: number): pg.Pool {
+  const pool = new pg.Pool({ connectionString: url, max, connectionTimeoutMillis: 10_000 });
+  // A dropped idle connection is not a fault of any request; the pool opens another.
+  pool.on('error', () => {});
+  return pool;
 }

@@ -12,14 +12,14 @@ import { findWithdrawnUntil } from '../../store/withdrawals.ts';
 import { groupValue } from '../../weights/diagnostics.ts';
 import { snapshotChunks } from '../snapshots/read.ts';
 import { decilesOf } from './score-deciles.ts';
-import { noteContact, type TrainerSession } from './session.ts';
+import { launchedSnapshot, noteContact, type TrainerSession } from './session.ts';
 import { stagesOf } from './stages.ts';
 import { openRamp } from './switches.ts';
 
 /** Everything a trainer must know of its job. */
 export async function readTrainerJob(deps: Deps, session: TrainerSession) {
   await noteContact(deps, session);
-  const { job, attempt, snapshot } = session;
+  const { job, attempt } = session;
   const { labels, channels } = await datasetOf(deps, session);
   await openRamp(deps, session);
   const stages = await stagesOf(deps, session);
@@ -34,7 +34,7 @@ export async function readTrainerJob(deps: Deps, session: TrainerSession) {
     snapshots: stages.map(({ digest, fromEpoch }) => ({ digest, fromEpoch })),
     labels: labels ?? {},
     channels: channels ?? {},
-    groups: await groupsOf(deps, snapshot),
+    groups: await groupsOf(deps, await launchedSnapshot(deps, session)),
     nextSequence: attempt.lastSequence + 1,
   };
 }
@@ -64,10 +64,12 @@ export async function readTrainerSnapshot(
 
 async function snapshotOf(
   deps: Deps,
-  { job, snapshot }: TrainerSession,
+  session: TrainerSession,
   digest: string,
 ): Promise<SnapshotRow> {
-  if (digest === snapshot.digest) return snapshot;
+  const { job } = session;
+  const launched = await launchedSnapshot(deps, session);
+  if (digest === launched.digest) return launched;
   const { orm } = deps.database;
   const row =
     (await findSnapshotOfJob(orm, { jobId: job.id, digest })) ??
@@ -81,7 +83,8 @@ async function snapshotOf(
  * are without what was withdrawn before the attempt; what it trains on is the snapshot's to say.
  */
 export async function* readTrainerCases(deps: Deps, session: TrainerSession) {
-  const { snapshot, attempt } = session;
+  const { attempt } = session;
+  const snapshot = await launchedSnapshot(deps, session);
   const { datasetId, version, split, header } = snapshot;
   const groups = await groupsOf(deps, snapshot);
   const left = {

@@ -9,7 +9,7 @@ import { attributesRead } from '../../weights/rules.ts';
 import { scoreDeciles } from '../../weights/score-deciles.ts';
 import { type LoadedTable, loadSideTable } from '../snapshots/case-table.ts';
 import { requireVersion } from '../versions.ts';
-import type { TrainerSession } from './session.ts';
+import { launchedSnapshot, type TrainerSession } from './session.ts';
 
 const namedFaults = 5;
 
@@ -19,9 +19,11 @@ const namedFaults = 5;
  */
 export async function decilesOf(
   deps: Deps,
-  { job, snapshot }: TrainerSession,
+  session: TrainerSession,
 ): Promise<(ordinal: number) => number | null> {
   const { orm } = deps.database;
+  const { job } = session;
+  const snapshot = await launchedSnapshot(deps, session);
   const { datasetId, version, split, header, excluded } = snapshot;
   const ruleSet = await findRuleSetById(orm, { datasetId, id: snapshot.ruleSetId });
   const dataset = await findDataset(orm, { workspaceId: job.workspaceId, key: datasetId });

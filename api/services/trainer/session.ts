@@ -13,7 +13,7 @@ import {
 } from '../../store/attempts.ts';
 import { findSnapshotById, type SnapshotRow } from '../../store/snapshots.ts';
 
-export type TrainerSession = JobAttempt & { snapshot: SnapshotRow };
+export type TrainerSession = JobAttempt;
 
 /** The attempt of a trainer's token; throws `unauthenticated`, or `conflict` once it is revoked. */
 export async function trainerSession(
@@ -26,9 +26,14 @@ export async function trainerSession(
     throw new ProblemError('unauthenticated', 'This token is of no attempt of a job here.');
   }
   if (!allowRevoked) requireLive(found.attempt);
-  const snapshot = await findSnapshotById(deps.database.orm, found.job.snapshotId);
+  return found;
+}
+
+/** The snapshot that the job was launched with. */
+export async function launchedSnapshot(deps: Deps, { job }: TrainerSession): Promise<SnapshotRow> {
+  const snapshot = await findSnapshotById(deps.database.orm, job.snapshotId);
   if (snapshot === undefined) throw new ProblemError('internal', 'The job has lost its snapshot.');
-  return { ...found, snapshot };
+  return snapshot;
 }
 
 export function requireLive({ attempt, revokedAt }: AttemptRow): void {

@@ -12,7 +12,7 @@ import { findRuleSetById } from '../../store/rule-sets.ts';
 import { findSnapshotById, type SnapshotRow } from '../../store/snapshots.ts';
 import { ledgerEpochs } from '../jobs/ledger.ts';
 import { prepareChild } from '../snapshots/freeze-child.ts';
-import type { TrainerSession } from './session.ts';
+import { launchedSnapshot, type TrainerSession } from './session.ts';
 import { type DrawnBy, stagesOf } from './stages.ts';
 import { adaptiveStep, openingStep, type Plan, rampStep, revertStep } from './switch-steps.ts';
 
@@ -65,12 +65,13 @@ async function isVerified(deps: Deps, { id, settings }: JobRow, epoch: number): 
 /** The first stage of a ramp, before epoch 0; nothing where there is none or it stands. */
 export async function openRamp(deps: Deps, session: TrainerSession): Promise<void> {
   const { job, attempt } = session;
-  const rules = await rulesOf(deps, session.snapshot);
+  const snapshot = await launchedSnapshot(deps, session);
+  const rules = await rulesOf(deps, snapshot);
   if (rules.schedule === null) return;
   const { furthest } = await lastEpochs(deps.database.orm, attempt);
   const [first, ...others] = await stagesOf(deps, session);
   if (furthest >= 0 || others.length > 0 || first.snapshotId !== job.snapshotId) return;
-  const plan = openingStep(rules.schedule, session.snapshot);
+  const plan = openingStep(rules.schedule, snapshot);
   await carryOut(deps, session, { plan, from: first, next: 0 });
 }
 
