@@ -9,6 +9,8 @@ export type Settings = {
   listen: string;
   databaseUrl: string | undefined;
   databaseOwnerUrl: string | undefined;
+  /** False: the start does not migrate, it only looks whether somebody has. */
+  migrate: boolean;
   dataDir: string;
   adminToken: string | undefined;
   targets: LaunchTarget[];
@@ -16,7 +18,14 @@ export type Settings = {
   /** PKCS8, as PEM or base64. */
   auditSigningKey: string | undefined;
   auditAnchor: string | undefined;
+  /** Where Prometheus may ask; absent: nowhere. */
+  metrics: { host: string; port: number } | undefined;
+  logLevel: LogLevel;
 };
+
+/** From much to little; `debug` has requests for /health too. */
+export const logLevels = ['debug', 'info', 'warn', 'error'] as const;
+export type LogLevel = (typeof logLevels)[number];
 
 /** Reads the environment. `readFile` is passed in, so that this file stays free of node. */
 export function readEnvironment(
@@ -32,12 +41,15 @@ export function readEnvironment(
     listen: listenAddress(env.CW_LISTEN),
     databaseUrl: env.DATABASE_URL || undefined,
     databaseOwnerUrl: ownerUrl(env),
+    migrate: migrates(env),
     dataDir: env.CW_DATA_DIR ?? '.counterweight',
     adminToken: env.CW_ADMIN_TOKEN || undefined,
     targets: readTargets(env.CW_TARGETS, readFile),
     publicUrl: env.CW_PUBLIC_URL,
     auditSigningKey: signingKey(env.CW_AUDIT_SIGNING_KEY, readFile),
     auditAnchor: env.CW_AUDIT_ANCHOR || undefined,
+    metrics: metricsAddress(env.CW_METRICS),
+    logLevel: logLevel(env.CW_LOG),
   };
 }
 
@@ -54,6 +66,28 @@ function ownerUrl(env: Record<string, string | undefined>): string | undefined {
   const user = (text: string) => decodeURIComponent(new URL(text).username);
   if (user(url) !== user(env.DATABASE_URL)) return url;
   throw new Error('DATABASE_URL and DATABASE_OWNER_URL must name two different roles');
+}
+
+function migrates({ CW_MIGRATE, DATABASE_URL }: Record<string, string | undefined>): boolean {
+  if (!CW_MIGRATE || CW_MIGRATE === 'on') return true;
+  if (CW_MIGRATE !== 'off') throw new Error(`CW_MIGRATE must be on or off, not "${CW_MIGRATE}"`);
+  if (DATABASE_URL) return false;
+  throw new Error('CW_MIGRATE=off needs DATABASE_URL: nobody else can migrate embedded PGlite');
+}
+
+function metricsAddress(text: string | undefined): Settings['metrics'] {
+  if (!text) return undefined;
+  const [, host, digits] = /^(\[[0-9a-fA-F:]+\]|[A-Za-z0-9.-]+):(\d{1,5})$/.exec(text) ?? [];
+  const port = Number(digits);
+  if (host !== undefined && port <= 65535) return { host: host.replace(/^\[|\]$/g, ''), port };
+  throw new Error(`CW_METRICS must be an address and a port, as 127.0.0.1:9464, not "${text}"`);
+}
+
+function logLevel(text: string | undefined): LogLevel {
+  const level = text || 'info';
+  const known = logLevels.find((one) => one === level);
+  if (known !== undefined) return known;
+  throw new Error(`CW_LOG must be one of ${logLevels.join(', ')}, not "${text}"`);
 }
 
 // The key itself, or file:PATH.

@@ -3,7 +3,7 @@
 import { drizzle } from 'drizzle-orm/node-postgres';
 import pg from 'pg';
 import { type Database, everyWorkspace, type Orm } from './database.ts';
-import { poolWithin } from './pool-within.ts';
+import { poolWithin, withinSession } from './pool-within.ts';
 
 export function openPostgres(options: { url: string; connections?: number }): Database {
   const pool = new pg.Pool({
@@ -21,6 +21,12 @@ export function openPostgres(options: { url: string; connections?: number }): Da
     script: async (text) => {
       await pool.query(text);
     },
+    session: (work) => withinSession(pool, (client) => drizzle(client), work),
+    connections: () => ({
+      open: pool.totalCount,
+      idle: pool.idleCount,
+      waiting: pool.waitingCount,
+    }),
     close: () => pool.end(),
   };
 }
