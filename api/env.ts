@@ -32,6 +32,8 @@ export function readEnvironment(
   env: Record<string, string | undefined>,
   readFile: (path: string) => string,
 ): Settings {
+  const secretOf = (name: string) => secret({ name, text: env[name] }, readFile);
+  const databaseUrl = secretOf('DATABASE_URL');
   const port = Number(env.PORT ?? '8787');
   if (!Number.isInteger(port) || port < 0 || port > 65535) {
     throw new Error(`PORT must be a port number from 0 to 65535, not "${env.PORT}"`);
@@ -39,14 +41,14 @@ export function readEnvironment(
   return {
     port,
     listen: listenAddress(env.CW_LISTEN),
-    databaseUrl: env.DATABASE_URL || undefined,
-    databaseOwnerUrl: ownerUrl(env),
+    databaseUrl,
+    databaseOwnerUrl: ownerUrl(secretOf('DATABASE_OWNER_URL'), databaseUrl),
     migrate: migrates(env),
     dataDir: env.CW_DATA_DIR ?? '.counterweight',
-    adminToken: env.CW_ADMIN_TOKEN || undefined,
+    adminToken: secretOf('CW_ADMIN_TOKEN'),
     targets: readTargets(env.CW_TARGETS, readFile),
     publicUrl: env.CW_PUBLIC_URL,
-    auditSigningKey: signingKey(env.CW_AUDIT_SIGNING_KEY, readFile),
+    auditSigningKey: secretOf('CW_AUDIT_SIGNING_KEY'),
     auditAnchor: env.CW_AUDIT_ANCHOR || undefined,
     metrics: metricsAddress(env.CW_METRICS),
     logLevel: logLevel(env.CW_LOG),
@@ -59,12 +61,11 @@ function listenAddress(text: string | undefined): string {
   throw new Error(`CW_LISTEN must be an address of this machine, as 127.0.0.1, not "${text}"`);
 }
 
-function ownerUrl(env: Record<string, string | undefined>): string | undefined {
-  const url = env.DATABASE_OWNER_URL || undefined;
+function ownerUrl(url: string | undefined, serviceUrl: string | undefined): string | undefined {
   if (url === undefined) return undefined;
-  if (!env.DATABASE_URL) throw new Error('DATABASE_OWNER_URL needs DATABASE_URL beside it');
+  if (serviceUrl === undefined) throw new Error('DATABASE_OWNER_URL needs DATABASE_URL beside it');
   const user = (text: string) => decodeURIComponent(new URL(text).username);
-  if (user(url) !== user(env.DATABASE_URL)) return url;
+  if (user(url) !== user(serviceUrl)) return url;
   throw new Error('DATABASE_URL and DATABASE_OWNER_URL must name two different roles');
 }
 
@@ -90,20 +91,20 @@ function logLevel(text: string | undefined): LogLevel {
   throw new Error(`CW_LOG must be one of ${logLevels.join(', ')}, not "${text}"`);
 }
 
-// The key itself, or file:PATH.
-function signingKey(
-  text: string | undefined,
+// The value itself, or file:PATH of one: a secret in a file stands in no list of processes.
+function secret(
+  { name, text }: { name: string; text: string | undefined },
   readFile: (path: string) => string,
 ): string | undefined {
   if (!text?.startsWith('file:')) return text || undefined;
   const path = text.slice('file:'.length);
   try {
-    return readFile(path);
+    const value = readFile(path).trim();
+    if (value !== '') return value;
+    throw new Error('it is empty');
   } catch (cause) {
     const why = (cause as Error).message;
-    throw new Error(`the file ${path} named by CW_AUDIT_SIGNING_KEY cannot be read: ${why}`, {
-      cause,
-    });
+    throw new Error(`the file ${path} named by ${name} cannot be read: ${why}`, { cause });
   }
 }
 
