@@ -2,7 +2,7 @@
 // nothing of ours, on a tree that this user cannot write to.
 
 import { type ChildProcess, spawn, spawnSync } from 'node:child_process';
-import { chmodSync, chownSync, readdirSync } from 'node:fs';
+import { chmodSync, chownSync, readdirSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 import type { LaidImage } from './image.ts';
@@ -34,7 +34,7 @@ export function protect(image: LaidImage): void {
     for (const entry of readdirSync(folder, { withFileTypes: true })) {
       const path = join(folder, entry.name);
       if (entry.isDirectory() && path !== data) visit(path);
-      else if (entry.isFile()) chmodSync(path, 0o444);
+      else if (entry.isFile()) chmodSync(path, statSync(path).mode & 0o555);
     }
     chmodSync(folder, 0o555);
   };
