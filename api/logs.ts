@@ -25,18 +25,17 @@ export function jsonLog({
 
 /** An error and what is behind it, with the places in the code. */
 export function causeText(error: Error): string {
-  const told = [headline(error), ...frames(error)].join('\n');
+  const told = `${error.name}: ${headline(error)}${frames(error)}`;
   return error.cause instanceof Error ? `${told}\ncaused by ${causeText(error.cause)}` : told;
 }
 
 // Errors of drizzle carry the bound values in their message, beside `query`.
-function headline(error: Error & { query?: unknown; params?: unknown }): string {
-  if (error.params === undefined) return `${error.name}: ${error.message}`;
-  return `${error.name}: Failed query: ${error.query}`;
+function headline({ message, query }: Error & { query?: unknown }): string {
+  return message.startsWith('Failed query: ') ? `Failed query: ${query}` : message;
 }
 
-function frames({ stack = '' }: Error): string[] {
-  const lines = stack.split('\n');
-  const before = lines.findLastIndex((line) => !/^\s+at /.test(line));
-  return lines.slice(before + 1);
+// A stack repeats the message first; what comes after it is ours.
+function frames({ stack = '', message }: Error): string {
+  const at = stack.indexOf(message);
+  return at < 0 ? '' : stack.slice(at + message.length);
 }

@@ -41,8 +41,10 @@ const ours = (file: string) => {
 };
 
 let secrets: string;
+let made: { status: number | null };
 beforeAll(() => {
   secrets = join(mkdtempSync(join(tmpdir(), 'cw-compose-')), 'secrets');
+  made = makeSecrets();
 });
 afterAll(() => rmSync(join(secrets, '..'), { recursive: true, force: true }));
 
@@ -51,7 +53,7 @@ const makeSecrets = () =>
 const secretOf = (name: string) => readFileSync(join(secrets, name), 'utf8');
 
 test('secrets.sh makes what compose.yaml names, for nobody else, and never replaces it', () => {
-  expect(makeSecrets()).toMatchObject({ status: 0 });
+  expect(made).toMatchObject({ status: 0 });
   const named = Object.entries(composed(text).secrets);
   expect(readdirSync(secrets).toSorted()).toEqual(named.map(([name]) => name).toSorted());
   for (const [name, { file }] of named) expect(file).toBe(`./compose/secrets/${name}`);
@@ -201,8 +203,8 @@ describe.skipIf(noPsql || noPostgres())('roles.sh', () => {
       ...{ POSTGRES_USER: 'postgres', POSTGRES_DB: 'fresh' },
       SERVICE_PASSWORD_FILE: join(secrets, 'service_password'),
     };
-    const made = spawnSync('sh', [join(root, 'infra/compose/roles.sh')], { env, encoding: 'utf8' });
-    expect(made).toMatchObject({ status: 0, stderr: '' });
+    const role = spawnSync('sh', [join(root, 'infra/compose/roles.sh')], { env, encoding: 'utf8' });
+    expect(role).toMatchObject({ status: 0, stderr: '' });
     const asked = spawnSync(
       'psql',
       ['--no-psqlrc', '-At', '-U', 'counterweight', 'fresh', '-c', 'create table public.x ()'],
