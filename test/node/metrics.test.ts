@@ -59,7 +59,7 @@ test('count jobs and attempts by state and target, and audit entries', async () 
   expect(valuesIn(await metrics.text())).toMatchObject({
     [`counterweight_jobs{state="${ending}",target="local"}`]: 1,
     [`counterweight_jobs{state="${live}",target="local"}`]: 1,
-    [`counterweight_attempts{state="${live}",target="local"}`]: 1,
+    [`counterweight_attempts{state="${live}",target="local"}`]: 2,
     counterweight_audit_sequence: sequence,
     counterweight_audit_chains_unanchored: 1,
   });
