@@ -13,6 +13,8 @@ import { problemAnswer } from './http/problem.ts';
 import { authorized } from './http/roles.ts';
 import { router } from './http/router.ts';
 import { storableBody, storableUrl } from './http/texts.ts';
+import { traced } from './http/traces.ts';
+import { witnessed } from './http/witnessed.ts';
 import { agentRoutes } from './routes/agents.ts';
 import { aliasRoutes } from './routes/aliases.ts';
 import { approvalRoutes } from './routes/approvals.ts';
@@ -43,7 +45,7 @@ export function createApp(deps: Deps): OpenAPIHono<Env> {
   const app = router();
   app.onError((error, c) => problemAnswer(c, error, deps.log));
   app.notFound((c) => problemAnswer(c, unmatched(c, app), deps.log));
-  app.use('*', requestId());
+  app.use('*', requestId({ limitLength: 128 }), traced(), witnessed(deps.witness));
   app.use('*', storableUrl);
 
   app.route('/', systemRoutes(deps));

@@ -3,17 +3,31 @@
 
 import type { LaunchTarget } from './contract/targets.ts';
 import type { Role } from './contract/tokens.ts';
+import type { LogLevel } from './env.ts';
 import type { RandomBytes } from './ids.ts';
 import type { Launcher } from './launchers/launcher.ts';
 import type { Anchor } from './services/audit/head.ts';
 import type { AuditKey } from './services/audit/signing.ts';
 import type { Database } from './store/database.ts';
 
-export type Log = (
-  level: 'info' | 'warn' | 'error',
-  message: string,
-  fields?: Record<string, unknown>,
-) => void;
+export type Log = (level: LogLevel, message: string, fields?: Record<string, unknown>) => void;
+
+/** A request as a log and measurements may know it; `actor` is the id of its token. */
+export type Answered = {
+  requestId: string;
+  traceId: string;
+  method: string;
+  /** As OpenAPI writes it, `/v1/jobs/{id}`; `none` for a path that no route has. */
+  route: string;
+  status: number;
+  actor: string | undefined;
+};
+
+/**
+ * Called as a request arrives, with what the runtime gives beside it; what it answers is called
+ * once, when there is an answer.
+ */
+export type Witness = (runtime: unknown) => (answered: Answered) => void;
 
 export type Deps = {
   /** The same object in every request of one process: what its caches are kept by. */
@@ -31,6 +45,8 @@ export type Deps = {
   anchor?: Anchor;
   version: string;
   log: Log;
+  /** Sees every request; absent: nobody does. */
+  witness?: Witness;
 };
 
 /** Who asks: the person or machine named on every row and entry that the request writes. */

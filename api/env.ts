@@ -9,6 +9,8 @@ export type Settings = {
   listen: string;
   databaseUrl: string | undefined;
   databaseOwnerUrl: string | undefined;
+  /** False: the start does not migrate, it only looks whether somebody has. */
+  migrate: boolean;
   dataDir: string;
   adminToken: string | undefined;
   targets: LaunchTarget[];
@@ -16,13 +18,22 @@ export type Settings = {
   /** PKCS8, as PEM or base64. */
   auditSigningKey: string | undefined;
   auditAnchor: string | undefined;
+  /** Where Prometheus may ask; absent: nowhere. */
+  metrics: { host: string; port: number } | undefined;
+  logLevel: LogLevel;
 };
+
+/** From much to little; `debug` has requests for /health too. */
+export const logLevels = ['debug', 'info', 'warn', 'error'] as const;
+export type LogLevel = (typeof logLevels)[number];
 
 /** Reads the environment. `readFile` is passed in, so that this file stays free of node. */
 export function readEnvironment(
   env: Record<string, string | undefined>,
   readFile: (path: string) => string,
 ): Settings {
+  const secretOf = (name: string) => secret({ name, text: env[name] }, readFile);
+  const databaseUrl = secretOf('DATABASE_URL');
   const port = Number(env.PORT ?? '8787');
   if (!Number.isInteger(port) || port < 0 || port > 65535) {
     throw new Error(`PORT must be a port number from 0 to 65535, not "${env.PORT}"`);
@@ -30,14 +41,17 @@ export function readEnvironment(
   return {
     port,
     listen: listenAddress(env.CW_LISTEN),
-    databaseUrl: env.DATABASE_URL || undefined,
-    databaseOwnerUrl: ownerUrl(env),
+    databaseUrl,
+    databaseOwnerUrl: ownerUrl(secretOf('DATABASE_OWNER_URL'), databaseUrl),
+    migrate: migrates(env),
     dataDir: env.CW_DATA_DIR ?? '.counterweight',
-    adminToken: env.CW_ADMIN_TOKEN || undefined,
+    adminToken: secretOf('CW_ADMIN_TOKEN'),
     targets: readTargets(env.CW_TARGETS, readFile),
     publicUrl: env.CW_PUBLIC_URL,
-    auditSigningKey: signingKey(env.CW_AUDIT_SIGNING_KEY, readFile),
+    auditSigningKey: secretOf('CW_AUDIT_SIGNING_KEY'),
     auditAnchor: env.CW_AUDIT_ANCHOR || undefined,
+    metrics: metricsAddress(env.CW_METRICS),
+    logLevel: logLevel(env.CW_LOG),
   };
 }
 
@@ -47,29 +61,50 @@ function listenAddress(text: string | undefined): string {
   throw new Error(`CW_LISTEN must be an address of this machine, as 127.0.0.1, not "${text}"`);
 }
 
-function ownerUrl(env: Record<string, string | undefined>): string | undefined {
-  const url = env.DATABASE_OWNER_URL || undefined;
+function ownerUrl(url: string | undefined, serviceUrl: string | undefined): string | undefined {
   if (url === undefined) return undefined;
-  if (!env.DATABASE_URL) throw new Error('DATABASE_OWNER_URL needs DATABASE_URL beside it');
+  if (serviceUrl === undefined) throw new Error('DATABASE_OWNER_URL needs DATABASE_URL beside it');
   const user = (text: string) => decodeURIComponent(new URL(text).username);
-  if (user(url) !== user(env.DATABASE_URL)) return url;
+  if (user(url) !== user(serviceUrl)) return url;
   throw new Error('DATABASE_URL and DATABASE_OWNER_URL must name two different roles');
 }
 
-// The key itself, or file:PATH.
-function signingKey(
-  text: string | undefined,
+function migrates({ CW_MIGRATE, DATABASE_URL }: Record<string, string | undefined>): boolean {
+  if (!CW_MIGRATE || CW_MIGRATE === 'on') return true;
+  if (CW_MIGRATE !== 'off') throw new Error(`CW_MIGRATE must be on or off, not "${CW_MIGRATE}"`);
+  if (DATABASE_URL) return false;
+  throw new Error('CW_MIGRATE=off needs DATABASE_URL: nobody else can migrate embedded PGlite');
+}
+
+function metricsAddress(text: string | undefined): Settings['metrics'] {
+  if (!text) return undefined;
+  const [, host, digits] = /^(\[[0-9a-fA-F:]+\]|[A-Za-z0-9.-]+):(\d{1,5})$/.exec(text) ?? [];
+  const port = Number(digits);
+  if (host !== undefined && port <= 65535) return { host: host.replace(/^\[|\]$/g, ''), port };
+  throw new Error(`CW_METRICS must be an address and a port, as 127.0.0.1:9464, not "${text}"`);
+}
+
+function logLevel(text: string | undefined): LogLevel {
+  const level = text || 'info';
+  const known = logLevels.find((one) => one === level);
+  if (known !== undefined) return known;
+  throw new Error(`CW_LOG must be one of ${logLevels.join(', ')}, not "${text}"`);
+}
+
+// The value itself, or file:PATH of one: a secret in a file stands in no list of processes.
+function secret(
+  { name, text }: { name: string; text: string | undefined },
   readFile: (path: string) => string,
 ): string | undefined {
   if (!text?.startsWith('file:')) return text || undefined;
   const path = text.slice('file:'.length);
   try {
-    return readFile(path);
+    const value = readFile(path).trim();
+    if (value !== '') return value;
+    throw new Error('it is empty');
   } catch (cause) {
     const why = (cause as Error).message;
-    throw new Error(`the file ${path} named by CW_AUDIT_SIGNING_KEY cannot be read: ${why}`, {
-      cause,
-    });
+    throw new Error(`the file ${path} named by ${name} cannot be read: ${why}`, { cause });
   }
 }
 

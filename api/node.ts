@@ -2,130 +2,36 @@
 // reconciliation tick; a clean stop. Jobs outlive it: a restarted service adopts them.
 
 import { randomBytes } from 'node:crypto';
-import { existsSync, mkdirSync, readdirSync, readFileSync } from 'node:fs';
+import { existsSync, readFileSync } from 'node:fs';
 import { open, readFile } from 'node:fs/promises';
 import type { AddressInfo } from 'node:net';
 import { join, resolve } from 'node:path';
-import { serve } from '@hono/node-server';
+import { type ServerType, serve } from '@hono/node-server';
 import { readAnchor } from './anchors.ts';
 import { createApp } from './app.ts';
 import type { Deps, Log } from './deps.ts';
-import { readEnvironment, type Settings } from './env.ts';
+import type { LogLevel, Settings } from './env.ts';
 import { ProblemError } from './errors.ts';
 import { launcherRegistry, type ReadCredential } from './launchers/registry.ts';
+import { jsonLog } from './logs.ts';
+import { openDatabase, prepareSchema, reaching, root } from './node/database.ts';
+import { createMetrics, type Metrics } from './node/metrics.ts';
+import { listenForMetrics } from './node/metrics-listener.ts';
+import { requestWitness } from './node/requests.ts';
+import { settingsOf } from './node/settings.ts';
+import { closeServer, stopOnSignals } from './node/stopping.ts';
+import { startTicks } from './node/ticks.ts';
 import { bootstrapAdmin } from './services/access.ts';
-import { anchorHeads } from './services/audit/head.ts';
 import { auditKeyOf } from './services/audit/signing.ts';
-import { startReconciling } from './services/jobs/reconcile.ts';
-import type { Database } from './store/database.ts';
-import { applyMigrations, type Migration } from './store/migrations.ts';
-import { openPglite } from './store/open-pglite.ts';
-import { openPostgres } from './store/open-postgres.ts';
-import { grantService, ownsTables } from './store/service-role.ts';
 
-const root = resolve(import.meta.dirname, '..');
-const tickMs = 1_000;
-// On its own, so that a place that does not answer holds up no job.
-const anchorMs = 10_000;
+export { readMigrations } from './node/database.ts';
 
-const log: Log = (level, message, fields = {}) => {
-  const { cause, ...rest } = fields;
-  const shown = cause instanceof Error ? { cause: cause.stack ?? cause.message } : {};
-  process.stderr.write(
-    `${JSON.stringify({ at: new Date().toISOString(), level, message, ...rest, ...shown })}\n`,
-  );
-};
-
-/** The files of migrations/, in order. */
-export function readMigrations(): Migration[] {
-  const folder = join(root, 'migrations');
-  const names = readdirSync(folder).filter((name) => name.endsWith('.sql'));
-  return names.sort().map((name) => ({ name, text: readFileSync(join(folder, name), 'utf8') }));
-}
-
-async function openDatabase(settings: Settings): Promise<Database> {
-  if (settings.databaseUrl !== undefined) return openPostgres({ url: settings.databaseUrl });
-  const dataDir = resolve(settings.dataDir, 'pglite');
-  mkdirSync(dataDir, { recursive: true });
-  return await openPglite({ dataDir });
-}
-
-// With DATABASE_OWNER_URL the owner migrates and the service works as a role without tables.
-async function migrate(database: Database, settings: Settings): Promise<string[]> {
-  const { databaseUrl, databaseOwnerUrl } = settings;
-  if (databaseUrl === undefined) return await applyMigrations(database, readMigrations());
-  const owner = openPostgres({ url: databaseOwnerUrl ?? databaseUrl, connections: 1 });
-  try {
-    const applied = await applyMigrations(owner, readMigrations());
-    if (databaseOwnerUrl !== undefined) {
-      await grantService(owner.orm, decodeURIComponent(new URL(databaseUrl).username));
-    } else if (await ownsTables(owner.orm)) {
-      log('warn', 'the service owns its tables; see DATABASE_OWNER_URL in the README of api');
-    }
-    return applied;
-  } finally {
-    await owner.close();
-  }
-}
-
-// One at a time, the next one that long after the last has ended.
-function startTicking(
-  work: () => Promise<void>,
-  { everyMs, failed }: { everyMs: number; failed: string },
-): () => Promise<void> {
-  let stopped = false;
-  let running = Promise.resolve();
-  let timer: NodeJS.Timeout | undefined;
-  const tick = () => {
-    running = work()
-      .catch((cause: unknown) => log('error', failed, { cause }))
-      .then(() => {
-        if (!stopped) timer = setTimeout(tick, everyMs);
-      });
-  };
-  tick();
-  return async () => {
-    stopped = true;
-    clearTimeout(timer);
-    await running;
-  };
-}
-
-// A tick does not wait for the engines that it asks: one that hangs holds up no other target.
-function startReconcileTicks(deps: Deps): () => Promise<void> {
-  const failed = 'the reconciliation tick failed';
-  const asking = new Set<Promise<void>>();
-  const stop = startTicking(
-    async () => {
-      for (const target of await startReconciling(deps)) {
-        const done = target
-          .catch((cause: unknown) => log('error', failed, { cause }))
-          .then(() => {
-            asking.delete(done);
-          });
-        asking.add(done);
-      }
-    },
-    { everyMs: tickMs, failed },
-  );
-  return async () => {
-    await stop();
-    await Promise.all(asking);
-  };
-}
-
-function startTicks(deps: Deps): () => Promise<void> {
-  const stops = [
-    startReconcileTicks(deps),
-    startTicking(() => anchorHeads(deps), {
-      everyMs: anchorMs,
-      failed: 'the heads of the audit chains could not be read',
-    }),
-  ];
-  return async () => {
-    await Promise.all(stops.map((stop) => stop()));
-  };
-}
+const logFrom = (from: LogLevel): Log =>
+  jsonLog({
+    from,
+    now: () => new Date(),
+    write: (line) => process.stderr.write(`${line}\n`),
+  });
 
 /** Appends a line and waits until the disk has it. */
 async function appendLine(path: string, line: string): Promise<void> {
@@ -154,8 +60,8 @@ const readCredential: ReadCredential = async (where) => {
 
 /** What the environment says; a ProblemError where that is wrong, whoever noticed. */
 async function configure() {
+  const settings = settingsOf(process.env);
   try {
-    const settings = readEnvironment(process.env, (path) => readFileSync(path, 'utf8'));
     const auditKey = await auditKeyOf(settings.auditSigningKey);
     const anchor = readAnchor(settings.auditAnchor, { appendLine });
     const stateDir = resolve(settings.dataDir, 'launches');
@@ -169,12 +75,16 @@ async function configure() {
   }
 }
 
-async function main(): Promise<void> {
+/** The service on its database, ready for requests. */
+async function prepare() {
   const { settings, auditKey, anchor, launcherOf } = await configure();
+  const log = logFrom(settings.logLevel);
   const database = await openDatabase(settings);
-  const applied = await migrate(database, settings);
-  if (applied.length > 0) log('info', 'migrations applied', { applied });
+  const named = { variable: 'DATABASE_URL', url: settings.databaseUrl ?? '' };
+  await reaching(named, () => prepareSchema(database, settings, log));
   const { version } = JSON.parse(readFileSync(join(root, 'package.json'), 'utf8'));
+  const targets = settings.targets.map(({ name }) => name);
+  const metrics = settings.metrics && createMetrics(database, { targets, version });
   const deps: Deps = {
     process: {},
     database,
@@ -187,32 +97,48 @@ async function main(): Promise<void> {
     anchor,
     version,
     log,
+    witness: requestWitness(log, metrics?.request),
   };
-  const made = await bootstrapAdmin(deps, settings.adminToken);
+  const made = await reaching(named, () => bootstrapAdmin(deps, settings.adminToken));
   if (made !== null) process.stdout.write(`admin token (shown only now): ${made}\n`);
-  const app = createApp(deps);
-  const server = serve({ fetch: app.fetch, port: settings.port, hostname: settings.listen });
-  server.on('error', (error: Error) => {
-    log('error', `cannot listen on ${settings.listen}:${settings.port}: ${error.message}`);
-    process.exit(1);
+  return { settings, deps, database, metrics };
+}
+
+/** Resolves when it listens; a port that cannot be had ends the start with a sentence. */
+async function listen(deps: Deps, { port, listen: hostname }: Settings): Promise<ServerType> {
+  const server = serve({ fetch: createApp(deps).fetch, port, hostname });
+  await new Promise<void>((resolve, reject) => {
+    server.once('listening', resolve);
+    server.once('error', (cause: Error) => {
+      const detail = `cannot listen on ${hostname}:${port}: ${cause.message}`;
+      reject(new ProblemError('unavailable', detail, { cause }));
+    });
   });
-  server.on('listening', () => {
-    const { port } = server.address() as AddressInfo;
-    if (settings.publicUrl === undefined) deps.publicUrl = `http://127.0.0.1:${port}`;
-    process.stdout.write(`listening on http://${hostOf(settings.listen)}:${port}\n`);
-    const stopTicking = startTicks(deps);
-    let stopping = false;
-    const stop = async () => {
-      // Under npm one Ctrl-C arrives twice; the second must not cut the first short.
-      if (stopping) return;
-      stopping = true;
-      server.close();
-      await stopTicking();
-      await database.close();
-      process.exit(0);
-    };
-    process.on('SIGTERM', stop);
-    process.on('SIGINT', stop);
+  return server;
+}
+
+async function listenMetrics(metrics: Metrics | undefined, { metrics: address }: Settings) {
+  if (metrics === undefined || address === undefined) return () => {};
+  try {
+    return (await listenForMetrics(metrics, address)).close;
+  } catch (cause) {
+    throw new ProblemError('unavailable', `CW_METRICS: ${(cause as Error).message}`, { cause });
+  }
+}
+
+async function main(): Promise<void> {
+  const stop = stopOnSignals();
+  const { settings, deps, database, metrics } = await prepare();
+  const closeMetrics = await listenMetrics(metrics, settings);
+  const server = await listen(deps, settings);
+  const { port } = server.address() as AddressInfo;
+  if (settings.publicUrl === undefined) deps.publicUrl = `http://127.0.0.1:${port}`;
+  process.stdout.write(`listening on http://${hostOf(settings.listen)}:${port}\n`);
+  const stopTicking = startTicks(deps, metrics?.tick);
+  stop.with(async () => {
+    closeMetrics();
+    await Promise.all([closeServer(server), stopTicking()]);
+    await database.close();
   });
 }
 
@@ -220,7 +146,7 @@ if (existsSync(process.argv[1]) && resolve(process.argv[1]) === import.meta.file
   main().catch((error: Error) => {
     // What whoever starts it can mend is a sentence; anything else needs its stack.
     if (error instanceof ProblemError) process.stderr.write(`cannot start: ${error.detail}\n`);
-    else log('error', 'cannot start', { cause: error });
+    else logFrom('error')('error', 'cannot start', { cause: error });
     process.exit(1);
   });
 }

@@ -56,6 +56,7 @@ export const problemSchema = z
     detail: z.string(),
     instance: z.string(),
     requestId: z.string(),
+    traceId: z.string(),
     errors: z
       .array(
         z.object({

@@ -27,8 +27,9 @@ export function problemAnswer(c: Context<Env>, error: unknown, log: Log): Respon
   const problem = asProblem(error);
   const { status, title } = problemKinds[problem.kind];
   const requestId = c.get('requestId') ?? '';
+  const traceId = c.get('traceId') ?? '';
   if (status >= 500) {
-    log('error', problem.detail, { requestId, path: c.req.path, cause: problem.cause });
+    log('error', problem.detail, { requestId, traceId, path: c.req.path, cause: problem.cause });
   }
   const body = {
     type: `/docs#problem-${problem.kind}`,
@@ -37,6 +38,7 @@ export function problemAnswer(c: Context<Env>, error: unknown, log: Log): Respon
     detail: problem.detail,
     instance: c.req.path,
     requestId,
+    traceId,
     ...(problem.errors === undefined ? {} : { errors: problem.errors }),
   };
   const headers: Record<string, string> = { 'content-type': 'application/problem+json' };

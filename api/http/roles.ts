@@ -39,7 +39,8 @@ export const rolePaths: Partial<Record<Role, readonly string[]>> = {
   admin: ['GET /v1/tokens', 'POST /v1/tokens', 'DELETE /v1/tokens/{id}'],
 };
 
-const written = (path: string) => path.replaceAll(/:(\w+)/g, '{$1}');
+/** A path as OpenAPI writes it: `/v1/jobs/{id}`. */
+export const written = (path: string) => path.replaceAll(/:(\w+)/g, '{$1}');
 
 const neededBy = new Map(
   Object.entries(rolePaths).flatMap(([role, paths]) =>

@@ -24,8 +24,16 @@ export type Database = {
   orm: Orm;
   within: (workspaceId: string) => Orm;
   script: (text: string) => Promise<void>;
+  /** One connection for all of the work: what a lock of the session needs. */
+  session: <Value>(work: (session: Session) => Promise<Value>) => Promise<Value>;
+  /** How many connections there are, idle ones, and requests that wait for one. */
+  connections?: () => Connections;
   close: () => Promise<void>;
 };
+
+export type Session = Pick<Database, 'orm' | 'script'>;
+
+export type Connections = { open: number; idle: number; waiting: number };
 
 /** The rows of a raw query; every driver answers them under `rows`. */
 export async function rows<Row>(orm: Orm, query: SQL): Promise<Row[]> {

@@ -5,7 +5,9 @@ import { Pool } from '@neondatabase/serverless';
 import { drizzle } from 'drizzle-orm/neon-serverless';
 import type pg from 'pg';
 import { type Database, everyWorkspace, type Orm } from './database.ts';
-import { poolWithin } from './pool-within.ts';
+import { poolWithin, withinSession } from './pool-within.ts';
+
+const drizzled = (client: unknown): Orm => drizzle(client as Pool);
 
 export function openNeon(options: { url: string }): Database {
   const pool = new Pool({ connectionString: options.url });
@@ -20,6 +22,7 @@ export function openNeon(options: { url: string }): Database {
     script: async (text) => {
       await pool.query(text);
     },
+    session: (work) => withinSession(pool as unknown as pg.Pool, drizzled, work),
     close: () => pool.end(),
   };
 }

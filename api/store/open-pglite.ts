@@ -9,14 +9,16 @@ export async function openPglite(
 ): Promise<Database & { client: PGlite }> {
   const client = await PGlite.create(options);
   const orm = drizzle(client);
+  const script = async (text: string) => {
+    await client.exec(text);
+  };
   return {
     kind: 'pglite',
     orm,
     // One connection, owned by the one process that has the folder: no second wall to build.
     within: () => orm,
-    script: async (text) => {
-      await client.exec(text);
-    },
+    script,
+    session: (work) => work({ orm, script }),
     close: () => client.close(),
     client,
   };

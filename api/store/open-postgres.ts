@@ -3,7 +3,7 @@
 import { drizzle } from 'drizzle-orm/node-postgres';
 import pg from 'pg';
 import { type Database, everyWorkspace, type Orm } from './database.ts';
-import { poolWithin } from './pool-within.ts';
+import { poolWithin, withinSession } from './pool-within.ts';
 
 /**
  * The service's own work has connections of its own, a third of `connections`, so that not every
@@ -19,6 +19,8 @@ export function openPostgres({
   const own = Math.ceil(connections / 3);
   const service = openPool(url, own);
   const requests = connections === own ? service : openPool(url, connections - own);
+  const pools = [...new Set([service, requests])];
+  const total = (of: (pool: pg.Pool) => number) => pools.reduce((sum, pool) => sum + of(pool), 0);
   return {
     kind: 'postgres',
     orm: drizzle(poolWithin(service, everyWorkspace)),
@@ -26,8 +28,14 @@ export function openPostgres({
     script: async (text) => {
       await service.query(text);
     },
+    session: (work) => withinSession(service, (client) => drizzle(client), work),
+    connections: () => ({
+      open: total((pool) => pool.totalCount),
+      idle: total((pool) => pool.idleCount),
+      waiting: total((pool) => pool.waitingCount),
+    }),
     close: async () => {
-      await Promise.all([...new Set([service, requests])].map((pool) => pool.end()));
+      await Promise.all(pools.map((pool) => pool.end()));
     },
   };
 }

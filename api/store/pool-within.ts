@@ -2,6 +2,7 @@
 // what row-level security (migration 0004) goes by.
 
 import type { Pool, PoolClient, QueryConfig } from 'pg';
+import type { Orm, Session } from './database.ts';
 
 const workspaceOf = new WeakMap<PoolClient, string>();
 
@@ -31,4 +32,29 @@ export function poolWithin(pool: Pool, workspaceId: string): Pool {
     }
   };
   return Object.assign(Object.create(pool) as Pool, { connect, query });
+}
+
+/** Work on one connection; one that failed is not used again. */
+export async function withinSession<Value>(
+  pool: Pool,
+  ormOf: (client: PoolClient) => Orm,
+  work: (session: Session) => Promise<Value>,
+): Promise<Value> {
+  const client = await pool.connect();
+  // A connection that breaks fails the next query; nobody else listens for it here.
+  const broken = () => {};
+  client.on('error', broken);
+  const script = async (text: string) => {
+    await client.query(text);
+  };
+  try {
+    const value = await work({ orm: ormOf(client), script });
+    client.release();
+    return value;
+  } catch (cause) {
+    client.release(true);
+    throw cause;
+  } finally {
+    client.off('error', broken);
+  }
 }

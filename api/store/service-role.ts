@@ -4,9 +4,13 @@
 import { sql } from 'drizzle-orm';
 import { type Orm, rows } from './database.ts';
 
-/** Grants a login role what the service needs (migration 0004). Run as the owner of the tables. */
+/**
+ * Grants a login role what the service needs (migration 0004). Run as the owner of the tables, who
+ * alone records what was migrated.
+ */
 export async function grantService(owner: Orm, role: string): Promise<void> {
   await owner.execute(sql`select grant_service(${role}::name)`);
+  await owner.execute(sql`revoke insert on schema_migrations from ${sql.identifier(role)}`);
 }
 
 /** True where the connection's role owns the tables: row-level security does not hold for it. */

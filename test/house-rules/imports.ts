@@ -137,7 +137,7 @@ const engineFiles: Rule = {
 };
 
 const mayUseNode =
-  /^(api\/node\.ts|api\/launchers\/(local|docker)([-./].*)|(trainer|infra|test)\/.*)$/;
+  /^(api\/(node|migrate)\.ts|api\/node\/.*|api\/launchers\/(local|docker)([-./].*)|(trainer|infra|test)\/.*)$/;
 
 const nodeOnly: Rule = {
   name: 'node: only in Node files',

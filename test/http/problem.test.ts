@@ -14,6 +14,7 @@ async function answer(error: unknown) {
   const app = new Hono<Env>()
     .use(async (c, next) => {
       c.set('requestId', 'r1');
+      c.set('traceId', 't1');
       await next();
     })
     .get('/here', () => {
@@ -38,6 +39,7 @@ test.each(kinds)('%s is answered whole, and logged where it is ours', async (kin
     detail: 'what and what next',
     instance: '/here',
     requestId: 'r1',
+    traceId: 't1',
   });
   expect(logged).toHaveLength(status >= 500 ? 1 : 0);
 });
@@ -53,7 +55,9 @@ test('an error of a driver is told to the log only', async () => {
   const { response, body, logged } = await answer(cause);
   expect(response.status).toBe(500);
   expect(JSON.stringify(body)).not.toMatch(/insert|tokens|cw_secret/);
-  expect(logged).toEqual([['error', body.detail, { requestId: 'r1', path: '/here', cause }]]);
+  expect(logged).toEqual([
+    ['error', body.detail, { requestId: 'r1', traceId: 't1', path: '/here', cause }],
+  ]);
 });
 
 test('a body that is no JSON is the fault of the caller', async () => {

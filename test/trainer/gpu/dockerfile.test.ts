@@ -130,7 +130,7 @@ const rules: Rule[] = [
       copiedFiles(file).every(
         (path) => existsSync(`${root}${path}`) && ignored.includes(`!${path.split('/')[0]}`),
       ),
-    mutant: ['COPY api api', 'COPY migrations migrations'],
+    mutant: ['COPY api api', 'COPY test test'],
   },
 ];
 
