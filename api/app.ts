@@ -36,6 +36,7 @@ import { trainerRoutes } from './routes/trainer.ts';
 import { usageRoutes } from './routes/usage.ts';
 import { versionRoutes } from './routes/versions.ts';
 import { withdrawalRoutes } from './routes/withdrawals.ts';
+import { workspaceRoutes } from './routes/workspaces.ts';
 import { actorOfToken, depsWithin } from './services/access.ts';
 import { answerKeeper } from './services/idempotency.ts';
 
@@ -81,6 +82,7 @@ export function createApp(deps: Deps): OpenAPIHono<Env> {
   app.route('/', usageRoutes());
   app.route('/', agentRoutes());
   app.route('/', tokenRoutes());
+  app.route('/', workspaceRoutes(deps));
   app.route('/', auditRoutes());
   app.route('/', auditCheckRoutes());
   return app;
