@@ -37,7 +37,7 @@ import { usageRoutes } from './routes/usage.ts';
 import { versionRoutes } from './routes/versions.ts';
 import { withdrawalRoutes } from './routes/withdrawals.ts';
 import { workspaceRoutes } from './routes/workspaces.ts';
-import { actorOfToken, depsWithin } from './services/access.ts';
+import { actorOfToken, depsOf } from './services/access.ts';
 import { answerKeeper } from './services/idempotency.ts';
 
 export function createApp(deps: Deps): OpenAPIHono<Env> {
@@ -56,7 +56,7 @@ export function createApp(deps: Deps): OpenAPIHono<Env> {
     '/v1/*',
     authenticated((token) => actorOfToken(deps, token)),
     async (c, next) => {
-      c.set('deps', depsWithin(deps, c.get('actor').workspaceId));
+      c.set('deps', depsOf(deps, c.get('actor')));
       await next();
     },
   );

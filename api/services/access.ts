@@ -50,15 +50,20 @@ export async function actorOfToken(deps: Deps, secret: string): Promise<Actor> {
 }
 
 /** Whether an actor's token still holds: an answer that goes on for hours asks again. */
-export async function stillHolds(
-  deps: Deps,
-  { workspaceId, tokenId }: Actor,
-): Promise<boolean> {
+export async function stillHolds(deps: Deps, { workspaceId, tokenId }: Actor): Promise<boolean> {
   const row = await findToken(deps.database.orm, { workspaceId, id: tokenId });
   return row !== undefined && row.revokedAt === null && !hasExpired(row, deps.now());
 }
 
-/** What a request works with once it is known who asks: a database that shows one workspace. */
+/** What a request works with once it is known who asks: what its workspace has, and no more. */
+export function depsOf(deps: Deps, { workspaceId, workspaceName }: Actor): Deps {
+  const targets = deps.targets.filter(
+    ({ workspaces }) => workspaces === undefined || workspaces.includes(workspaceName),
+  );
+  return { ...depsWithin(deps, workspaceId), targets };
+}
+
+/** The same services with a database that shows one workspace. */
 export function depsWithin(deps: Deps, workspaceId: string): Deps {
   return { ...deps, database: { ...deps.database, orm: deps.database.within(workspaceId) } };
 }

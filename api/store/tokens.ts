@@ -74,9 +74,7 @@ export async function moveTokenToUsed(
   const due = orm
     .select({ id: tokens.id })
     .from(tokens)
-    .where(
-      and(eq(tokens.id, id), or(isNull(tokens.lastUsedAt), lte(tokens.lastUsedAt, notSince))),
-    )
+    .where(and(eq(tokens.id, id), or(isNull(tokens.lastUsedAt), lte(tokens.lastUsedAt, notSince))))
     .for('no key update', { skipLocked: true });
   await orm.update(tokens).set({ lastUsedAt: at }).where(inArray(tokens.id, due));
 }

@@ -55,8 +55,8 @@ async function ask(asker: Asker, { method, path, body }: ReturnType<typeof reque
   return { status: response.status, text: await response.text() };
 }
 
-/** A thing of the same kind that nowhere is, called in the same way. */
-const nothing = (text: string) => text.replaceAll(/[a-z0-9]{3}(?=$|@|:\d+$)/g, 'zzz');
+/** A thing of the same kind that is nowhere, called in the same way. */
+const nothing = (text: string) => text.replaceAll(/[a-z0-9]{3}(?=$|@|[:-]\d+$)/g, '000');
 const nothingOf = (named: Named) =>
   Object.fromEntries(Object.entries(named).map(([key, text]) => [key, nothing(text)])) as Named;
 
@@ -81,7 +81,10 @@ async function stored(): Promise<Record<string, string>> {
       (to_jsonb(t) - 'last_used_at')::text, '' order by to_jsonb(t)::text), '')) as digest
       from ${sql.identifier(name)} t`,
   );
-  const found = await rows<{ name: string; digest: string }>(orm, sql.join(digests, sql` union all `));
+  const found = await rows<{ name: string; digest: string }>(
+    orm,
+    sql.join(digests, sql` union all `),
+  );
   return Object.fromEntries(found.map(({ name, digest }) => [name, digest]));
 }
 
@@ -97,19 +100,38 @@ test('api/http/access.md is the table as it is', async () => {
   await expect(page).toMatchFileSnapshot('../../api/http/access.md');
 });
 
+test('what is compared below can differ: any stored value, every name of nothing', async () => {
+  const { orm } = teams.api.database;
+  const before = await stored();
+  await orm.execute(sql`update tokens set last_used_at = now()`);
+  expect(await stored()).toEqual(before);
+  await orm.execute(sql`update datasets set description = 'other' where name = 'phantom'`);
+  expect(await stored()).not.toEqual(before);
+  for (const named of teams.forms) {
+    const same = Object.entries(nothingOf(named)).filter(
+      ([key, text]) => named[key as never] === text,
+    );
+    expect(same).toEqual([]);
+  }
+});
+
 describe('who is refused is answered so, and nothing is stored or shown:', () => {
+  let before: Record<string, string>;
+  beforeAll(async () => {
+    before = await stored();
+  });
+
   test.each(routes)('%s', async (route) => {
     const row = accessRows[route];
-    const before = await stored();
     for (const asker of teams.askers.filter((one) => expected(row, one) !== row.own)) {
       const status = expected(row, asker);
-      for (const named of teams.forms) {
+      // The admin elsewhere is let into every look-up there is, so asks in every form.
+      const looksUp = status === 404 && asker.workspace === 'b' && asker.role === 'admin';
+      for (const named of looksUp ? teams.forms : teams.forms.slice(0, 1)) {
         const answer = await ask(asker, requestOf(route, named));
-        expect([asker.called, named.snapshot, answer.status]).toEqual([
-          asker.called,
-          named.snapshot,
-          status,
-        ]);
+        const what = `${asker.called}, ${named.dataset}, ${named.snapshot}`;
+        expect([what, answer.status]).toEqual([what, status]);
+        if (!looksUp) continue;
         const without = nothingOf(named);
         const other = await ask(asker, requestOf(route, without));
         expect(unnamed(answer.text, named)).toBe(unnamed(other.text, without));

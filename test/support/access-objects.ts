@@ -1,8 +1,8 @@
 // Two workspaces of one deployment with tokens of every role, and in the first one of everything
 // that a path can name. All that it is called by has a mark in it.
 
-import { type Role, roles } from '../../api/contract/tokens.ts';
 import { launchTargetsSchema } from '../../api/contract/targets.ts';
+import { type Role, roles } from '../../api/contract/tokens.ts';
 import { createAgentLauncher } from '../../api/launchers/agent.ts';
 import { auditKeyOf } from '../../api/services/audit/signing.ts';
 import { reconcileJobs } from '../../api/services/jobs/reconcile.ts';
@@ -12,7 +12,7 @@ import { committedDataset, must, rules } from './builders.ts';
 import { createFakeLauncher, type FakeLauncher } from './fake-launcher.ts';
 import { jobSeed, jobSettings } from './jobs.ts';
 
-/** In every name and text of workspace A, and in nothing of anybody else. */
+/** In every name and text in workspace A, and in nothing of anybody else. */
 export const mark = 'aonly';
 
 /** Somebody who asks: with a token of a role in a workspace, a trainer's, or one that is none. */
@@ -37,9 +37,10 @@ type Team = Record<Role, Sending>;
 const key = 'MC4CAQAwBQYDK2VwBCIEIJ1hsZ3v/VpguoRK9JLsLMREScVpezJpGXA7rAMcrn9g';
 
 async function openDeployment(launcher: FakeLauncher): Promise<TestApp> {
-  const dataPaths = { [`${mark}-phantom`]: '/images', phantom: '/images' };
+  const dataPaths = { [`${mark}-phantom`]: '/images' };
   const targets = launchTargetsSchema.parse([
-    { name: 'local', engine: 'local', dataPaths },
+    { name: `${mark}-local`, engine: 'local', workspaces: ['team-a'], dataPaths },
+    { name: 'local', engine: 'local', dataPaths: { phantom: '/images' } },
     { name: 'cluster', engine: 'agent' },
   ]);
   const api = await openTestApp({ launcher, targets });
@@ -55,7 +56,7 @@ async function teamOf(workspace: Workspace, called: string): Promise<Team> {
 }
 
 async function launched(by: Sending, body: object, status = 201): Promise<string> {
-  const asked = { target: 'local', seed: jobSeed, settings: jobSettings, ...body };
+  const asked = { seed: jobSeed, settings: jobSettings, ...body };
   return (await must(by, status, 'POST', '/v1/jobs', asked)).id;
 }
 
@@ -87,7 +88,8 @@ async function fill(api: TestApp, { a, team }: { a: Workspace; team: Team }, eng
   await must(team.approver, 200, 'POST', `${approvals}/${approval.id}/revoke`, { reason });
   const alias = { snapshots: { 0: snapshot.digest }, reason };
   await must(team.editor, 201, 'PUT', `/v1/datasets/${name}/aliases/${mark}-best`, alias);
-  const asked = { snapshot: snapshot.digest, reason };
+  const target = `${mark}-local`;
+  const asked = { snapshot: snapshot.digest, target, reason };
   const running = await launched(team.launcher, asked);
   const cancelled = await launched(team.launcher, asked);
   await must(team.launcher, 200, 'POST', `/v1/jobs/${cancelled}/cancel`, { reason });
@@ -106,12 +108,13 @@ async function fill(api: TestApp, { a, team }: { a: Workspace; team: Team }, eng
     cancelled,
     running,
     attempt: `cw-${waiting}-1`,
+    target,
     token: revoked.tokenId,
   };
   const byId = { ...named, dataset: datasetId, snapshot: snapshot.id };
   const byAlias = { ...named, snapshot: `${name}@${mark}-best:0` };
   const forms = [named, byId, byAlias];
-  const secrets = [mark, a.workspaceId, waiting, ...forms.flatMap((form) => Object.values(form))];
+  const secrets = [mark, waiting, ...forms.flatMap((form) => Object.values(form))];
   return { forms, secrets: [...new Set(secrets)], running, revoked };
 }
 
@@ -119,8 +122,8 @@ async function fill(api: TestApp, { a, team }: { a: Workspace; team: Team }, eng
 export async function openTeams(): Promise<Teams> {
   const engine = createFakeLauncher();
   const api = await openDeployment(engine);
-  const a = await api.inWorkspace(mark, `${mark}-first`);
-  const b = await api.inWorkspace('b', 'b-first');
+  const a = await api.inWorkspace('team-a', 'first');
+  const b = await api.inWorkspace('team-b', 'first');
   const team = await teamOf(a, mark);
   const others = await teamOf(b, 'b');
   const { forms, secrets, running, revoked } = await fill(api, { a, team }, engine);
@@ -129,7 +132,7 @@ export async function openTeams(): Promise<Teams> {
   const expired = (await must(a, 201, 'POST', '/v1/tokens', brief)).secret;
   api.moveClock(1000);
   const { digest: snapshot } = await frozen(others, 'phantom');
-  const foreign = await launched(others.launcher, { snapshot, reason: 'b' });
+  const foreign = await launched(others.launcher, { snapshot, target: 'local', reason: 'b' });
   const trainer = (of: string) => sendingOf(api.app, trainerOf(engine, of));
   const nobody = (called: string, token: string): Asker => ({
     ...sendingOf(api.app, token),

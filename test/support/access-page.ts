@@ -11,11 +11,11 @@ answers, by \`test/routes/access.test.ts\`. To write it again after a change of 
     npx vitest run --config test/vitest.config.ts test/routes/access.test.ts -u
 
 Every request names its token's own workspace and nothing else. The last column is the same request,
-with the same ids and names, from another workspace: \`404\` as for what does not exist; *its own*: the
-route names nothing, and shows or makes things of the asker's workspace alone; *the same*: it is about
+with the same ids and names, from another workspace: \`404\` as for what does not exist; _its own_: the
+route names nothing, and shows or makes things of the asker's workspace alone; _the same_: it is about
 the deployment. Without a token, or with one that is unknown, revoked or expired, the answer is 401
 everywhere but at \`/health\`, \`/openapi.json\` and \`/docs\`. A trainer's token is of one attempt of a
-job. *deployment*: an admin of the workspace \`default\`; any other admin gets 403.
+job. _deployment_: an admin of the workspace \`default\`; any other admin gets 403.
 `;
 
 function cells(row: Row): string[] {
@@ -34,7 +34,8 @@ export function accessPage(routes: string[], rows: Record<string, Row>): string 
   });
   const table = [['route', ...roles, 'trainer', 'from elsewhere'], ...lines];
   const widths = table[0].map((_, k) => Math.max(...table.map((line) => line[k].length)));
-  const shown = (line: string[]) => `| ${line.map((cell, k) => cell.padEnd(widths[k])).join(' | ')} |`;
+  const shown = (line: string[]) =>
+    `| ${line.map((cell, k) => cell.padEnd(widths[k])).join(' | ')} |`;
   const rule = `| ${widths.map((width) => '-'.repeat(width)).join(' | ')} |`;
   return `${head}\n${[shown(table[0]), rule, ...table.slice(1).map(shown)].join('\n')}\n`;
 }

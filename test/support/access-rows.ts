@@ -15,6 +15,7 @@ export type Named = Record<
   | 'cancelled'
   | 'running'
   | 'attempt'
+  | 'target'
   | 'token',
   string
 >;
@@ -75,12 +76,7 @@ const dataset = '/v1/datasets/{dataset}';
 export const accessRows: Record<string, Row> = {
   'GET /health': reads({ may: 'anyone', ...theSame }),
 
-  'POST /v1/datasets': writes(
-    'editor',
-    201,
-    (_, k) => ({ name: `aonly-made-${k}`, attributes }),
-    itsOwn,
-  ),
+  'POST /v1/datasets': writes('editor', 201, (_, k) => ({ name: `made-${k}`, attributes }), itsOwn),
   'GET /v1/datasets': reads(itsOwn),
   [`GET ${dataset}`]: reads(),
   [`PUT ${dataset}/attributes/{name}`]: writes(
@@ -153,12 +149,12 @@ export const accessRows: Record<string, Row> = {
     { at: ({ approval }) => ({ id: approval }) },
   ),
 
-  'GET /v1/targets': reads(theSame),
-  'GET /v1/targets/{name}/check': reads({ ...theSame, at: () => ({ name: 'local' }) }),
+  'GET /v1/targets': reads(itsOwn),
+  'GET /v1/targets/{name}/check': reads({ at: ({ target }) => ({ name: target }) }),
 
-  'POST /v1/jobs': writes('launcher', 201, ({ snapshot }) => ({
+  'POST /v1/jobs': writes('launcher', 202, ({ snapshot }) => ({
     snapshot,
-    target: 'local',
+    target: 'cluster',
     seed: jobSeed,
     settings: jobSettings,
     reason,
