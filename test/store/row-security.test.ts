@@ -8,7 +8,7 @@ import { ownsTables } from '../../api/store/service-role.ts';
 import { type JobTest, ledgerRange, openJobTest } from '../support/jobs.ts';
 import { noPostgres, startPostgres, type TestPostgres } from '../support/postgres.ts';
 
-/** What the service may do to a table beside reading it and adding rows. Anything else is history. */
+/** What the service may do to a table beside reading it and adding rows. The rest is history. */
 const changes: Record<string, string> = {
   agents: 'update',
   cases: 'update delete',

@@ -5,7 +5,7 @@ import { type Role, roles } from '../../api/contract/tokens.ts';
 import { attributes, caseLines, foldsOf, ndjsonOf, rules } from './builders.ts';
 import { jobSeed, jobSettings } from './jobs.ts';
 
-/** What a request names: a real thing of workspace A, or in the same place something that is not. */
+/** What a request names: a thing of workspace A, or in the same place something that is nowhere. */
 export type Named = Record<
   | 'dataset'
   | 'snapshot'
@@ -23,7 +23,7 @@ export type Named = Record<
 export type Row = {
   /** Which tokens are let through. */
   may: keyof typeof allowed;
-  /** The status then. What stores something anew each time is 201; 409 is said of a stored thing. */
+  /** The status then; 409, a conflict with a thing that is there, is said after all looking-up. */
   own: number;
   /**
    * The same request from another workspace: it finds nothing (404), acts within its own workspace
