@@ -38,7 +38,8 @@ import { trainerRoutes } from './routes/trainer.ts';
 import { usageRoutes } from './routes/usage.ts';
 import { versionRoutes } from './routes/versions.ts';
 import { withdrawalRoutes } from './routes/withdrawals.ts';
-import { actorOfToken, depsWithin } from './services/access.ts';
+import { workspaceRoutes } from './routes/workspaces.ts';
+import { actorOfToken, depsOf } from './services/access.ts';
 import { answerKeeper } from './services/idempotency.ts';
 
 export function createApp(deps: Deps): OpenAPIHono<Env> {
@@ -57,7 +58,7 @@ export function createApp(deps: Deps): OpenAPIHono<Env> {
     '/v1/*',
     authenticated((token) => actorOfToken(deps, token)),
     async (c, next) => {
-      c.set('deps', depsWithin(deps, c.get('actor').workspaceId));
+      c.set('deps', depsOf(deps, c.get('actor')));
       await next();
     },
   );
@@ -83,6 +84,7 @@ export function createApp(deps: Deps): OpenAPIHono<Env> {
   app.route('/', usageRoutes());
   app.route('/', agentRoutes());
   app.route('/', tokenRoutes());
+  app.route('/', workspaceRoutes(deps));
   app.route('/', auditRoutes());
   app.route('/', auditCheckRoutes());
   return app;

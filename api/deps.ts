@@ -52,6 +52,7 @@ export type Deps = {
 /** Who asks: the person or machine named on every row and entry that the request writes. */
 export type Actor = {
   workspaceId: string;
+  workspaceName: string;
   name: string;
   role: Role;
   tokenId: string;

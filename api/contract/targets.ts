@@ -3,6 +3,7 @@
 
 import { z } from 'zod';
 import { partialResourcesSchema } from './settings.ts';
+import { nameSchema } from './shared.ts';
 
 export const engines = ['local', 'docker', 'slurm', 'kubernetes', 'aws-batch', 'agent'] as const;
 export type Engine = (typeof engines)[number];
@@ -18,6 +19,8 @@ export const launchTargetSchema = z.looseObject({
     .string()
     .regex(/^[a-z0-9][a-z0-9-]{0,62}$/, 'a target name is lower-case letters, digits and hyphens'),
   engine: z.enum(engines),
+  /** Names of the workspaces that it is there for; absent: all of them. */
+  workspaces: z.array(nameSchema).optional(),
   address: z.string().optional(),
   /** Where the secret stands: never the secret. A file is read anew for each use. */
   credentials: z

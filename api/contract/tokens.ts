@@ -25,14 +25,16 @@ const label = z
   .max(100)
   .refine((text) => !unseen.test(text), { error: 'has characters that cannot be seen' });
 
+/** Who asks with a token: the name on every row and audit entry. */
+export const actorSchema = label.refine((text) => !ownActors.includes(text), {
+  error: 'this name stands for the service itself; choose another',
+});
+
 export const createTokenSchema = z
   .strictObject({
     /** What the token is for. */
     name: label,
-    /** Who asks with it: the name on every row and audit entry. */
-    actor: label.refine((text) => !ownActors.includes(text), {
-      error: 'this name stands for the service itself; choose another',
-    }),
+    actor: actorSchema,
     role: z.enum(roles),
     expiresAt: z.iso.datetime({ offset: true }).optional(),
   })
@@ -48,6 +50,8 @@ export const tokenSchema = z
     createdAt: z.string(),
     expiresAt: z.string().nullable(),
     revokedAt: z.string().nullable(),
+    /** Noted at most once a minute, so up to a minute behind. */
+    lastUsedAt: z.string().nullable(),
   })
   .meta({ id: 'Token' });
 export type Token = z.output<typeof tokenSchema>;

@@ -4,6 +4,7 @@
 import { createMiddleware } from 'hono/factory';
 import { matchedRoutes } from 'hono/route';
 import type { Role } from '../contract/tokens.ts';
+import { deploymentWorkspace } from '../contract/workspaces.ts';
 import { ProblemError } from '../errors.ts';
 import type { Env } from './context.ts';
 
@@ -36,8 +37,17 @@ export const rolePaths: Partial<Record<Role, readonly string[]>> = {
     'POST /v1/snapshots/{snapshot}/approvals/{id}/revoke',
   ],
   agent: ['POST /v1/agents/{target}/claim', 'POST /v1/agents/attempts/{id}/state'],
-  admin: ['GET /v1/tokens', 'POST /v1/tokens', 'DELETE /v1/tokens/{id}'],
+  admin: [
+    'GET /v1/tokens',
+    'POST /v1/tokens',
+    'DELETE /v1/tokens/{id}',
+    'GET /v1/workspaces',
+    'POST /v1/workspaces',
+  ],
 };
+
+/** Paths that concern the whole deployment: for those who have the role in its own workspace. */
+export const deploymentPaths: readonly string[] = ['GET /v1/workspaces', 'POST /v1/workspaces'];
 
 /** A path as OpenAPI writes it: `/v1/jobs/{id}`. */
 export const written = (path: string) => path.replaceAll(/:(\w+)/g, '{$1}');
@@ -63,12 +73,21 @@ export function authorized() {
   return createMiddleware<Env>(async (c, next) => {
     const route = matchedRoutes(c).find(({ method }) => method !== 'ALL');
     if (route === undefined) return await next(); // no such path: 404 or 405
-    const needed = roleOf(`${route.method} ${written(route.path)}`);
-    const { role } = c.get('actor');
-    if (mayAct(role, needed)) return await next();
-    throw new ProblemError(
-      'forbidden',
-      `This needs a token with the role ${needed}${needed === 'admin' ? '' : ' or admin'}; yours has the role ${role}. An admin makes tokens with POST /v1/tokens.`,
-    );
+    const name = `${route.method} ${written(route.path)}`;
+    const needed = roleOf(name);
+    const { role, workspaceName } = c.get('actor');
+    if (!mayAct(role, needed)) {
+      throw new ProblemError(
+        'forbidden',
+        `This needs a token with the role ${needed}${needed === 'admin' ? '' : ' or admin'}; yours has the role ${role}. An admin makes tokens with POST /v1/tokens.`,
+      );
+    }
+    if (deploymentPaths.includes(name) && workspaceName !== deploymentWorkspace) {
+      throw new ProblemError(
+        'forbidden',
+        `This is for those who run the deployment, the admins of the workspace "${deploymentWorkspace}"; your token is of the workspace "${workspaceName}".`,
+      );
+    }
+    return await next();
   });
 }

@@ -1,9 +1,22 @@
 // Who a token speaks for, and the first admin of a new deployment.
 
+import { deploymentWorkspace } from '../contract/workspaces.ts';
 import type { Actor, Deps } from '../deps.ts';
 import { ProblemError } from '../errors.ts';
 import { newId, newSecret, sha256Text } from '../ids.ts';
-import { findTokenBySecret, findWorkspaceByName, insertToken } from '../store/tokens.ts';
+import {
+  findToken,
+  findTokenBySecret,
+  insertToken,
+  moveTokenToUsed,
+  type TokenRow,
+} from '../store/tokens.ts';
+import { findWorkspaceByName } from '../store/workspaces.ts';
+
+/** How long a noted use of a token stands, so that reading does not mean writing. */
+const useStandsMs = 60_000;
+
+const hasExpired = ({ expiresAt }: TokenRow, now: Date) => expiresAt !== null && expiresAt <= now;
 
 /**
  * The actor of a bearer secret. Throws `unauthenticated` for an unknown, revoked or expired one.
@@ -16,21 +29,41 @@ export async function actorOfToken(deps: Deps, secret: string): Promise<Actor> {
       'This token is not known here or was revoked. Ask an admin of the deployment for a new one.',
     );
   }
-  if (row.expiresAt !== null && row.expiresAt <= deps.now()) {
+  const now = deps.now();
+  if (hasExpired(row, now)) {
     throw new ProblemError(
       'unauthenticated',
-      `This token expired at ${row.expiresAt.toISOString()}.`,
+      `This token expired at ${row.expiresAt?.toISOString()}.`,
     );
+  }
+  const notSince = new Date(now.getTime() - useStandsMs);
+  if (row.lastUsedAt === null || row.lastUsedAt <= notSince) {
+    await moveTokenToUsed(deps.database.orm, { id: row.id, at: now, notSince });
   }
   return {
     workspaceId: row.workspaceId,
+    workspaceName: row.workspaceName,
     name: row.actor,
     role: row.role as Actor['role'],
     tokenId: row.id,
   };
 }
 
-/** What a request works with once it is known who asks: a database that shows one workspace. */
+/** Whether an actor's token still holds: an answer that goes on for hours asks again. */
+export async function stillHolds(deps: Deps, { workspaceId, tokenId }: Actor): Promise<boolean> {
+  const row = await findToken(deps.database.orm, { workspaceId, id: tokenId });
+  return row !== undefined && row.revokedAt === null && !hasExpired(row, deps.now());
+}
+
+/** What a request works with once it is known who asks: what its workspace has, and no more. */
+export function depsOf(deps: Deps, { workspaceId, workspaceName }: Actor): Deps {
+  const targets = deps.targets.filter(
+    ({ workspaces }) => workspaces === undefined || workspaces.includes(workspaceName),
+  );
+  return { ...depsWithin(deps, workspaceId), targets };
+}
+
+/** The same services with a database that shows one workspace. */
 export function depsWithin(deps: Deps, workspaceId: string): Deps {
   return { ...deps, database: { ...deps.database, orm: deps.database.within(workspaceId) } };
 }
@@ -41,7 +74,7 @@ export function depsWithin(deps: Deps, workspaceId: string): Deps {
  * for a secret that was revoked: it does not come back.
  */
 export async function bootstrapAdmin(deps: Deps, secret?: string): Promise<string | null> {
-  const workspace = await findWorkspaceByName(deps.database.orm, 'default');
+  const workspace = await findWorkspaceByName(deps.database.orm, deploymentWorkspace);
   if (secret === undefined && workspace !== undefined) return null;
   if (secret !== undefined && !/^\S{16,}$/.test(secret)) {
     throw new ProblemError(
@@ -74,7 +107,7 @@ export async function bootstrapAdmin(deps: Deps, secret?: string): Promise<strin
   };
   await insertToken(
     deps.database.orm,
-    { workspaceName: 'default', token },
+    { workspaceName: deploymentWorkspace, token },
     {
       workspaceId,
       at: deps.now(),

@@ -22,6 +22,7 @@ function tokenView(row: TokenRow): Token {
     createdAt: row.createdAt.toISOString(),
     expiresAt: row.expiresAt?.toISOString() ?? null,
     revokedAt: row.revokedAt?.toISOString() ?? null,
+    lastUsedAt: row.lastUsedAt?.toISOString() ?? null,
   };
 }
 
@@ -37,23 +38,34 @@ export async function createToken(
       errors: [{ pointer: '/expiresAt', detail: 'not in the future' }],
     });
   }
+  const { name, actor: of, role } = input;
+  const { workspaceId } = actor;
+  const { token, made } = await mintToken(deps, { workspaceId, name, actor: of, role, expiresAt });
+  await insertToken(deps.database.orm, { token }, entryOf(deps, actor, tokenCreated(made)));
+  return made;
+}
+
+/** A token that is not stored yet, and what its maker is answered. */
+export async function mintToken(
+  deps: Deps,
+  given: Pick<TokenRow, 'workspaceId' | 'name' | 'actor' | 'role' | 'expiresAt'>,
+): Promise<{ token: TokenRow; made: MadeToken }> {
   const secret = newSecret(deps.randomBytes);
-  const token: TokenRow = {
+  const token = {
+    ...given,
     id: newId(deps),
-    workspaceId: actor.workspaceId,
-    name: input.name,
-    actor: input.actor,
-    role: input.role,
     secretDigest: await sha256Text(secret),
     createdAt: deps.now(),
-    expiresAt,
     revokedAt: null,
     lastUsedAt: null,
   };
-  const { id: _, createdAt: __, revokedAt: ___, ...detail } = tokenView(token);
-  const change = { action: 'token.created', subject: `token/${token.id}`, detail };
-  await insertToken(deps.database.orm, { token }, entryOf(deps, actor, change));
-  return { ...tokenView(token), secret };
+  return { token, made: { ...tokenView(token), secret } };
+}
+
+/** What the audit chain keeps of a new token. */
+export function tokenCreated({ id, name, actor, role, expiresAt }: Token) {
+  const detail = { name, actor, role, expiresAt };
+  return { action: 'token.created', subject: `token/${id}`, detail };
 }
 
 /** Tokens of the workspace in the order they were made, without secrets. */

@@ -1,6 +1,6 @@
-// Workspaces and bearer tokens; a secret is stored only as its SHA-256.
+// Bearer tokens; a secret is stored only as its SHA-256.
 
-import { and, asc, eq, gt, isNull, or } from 'drizzle-orm';
+import { and, asc, eq, getTableColumns, gt, inArray, isNull, lte, or } from 'drizzle-orm';
 import { ProblemError } from '../errors.ts';
 import { type AuditEntry, appendAudit } from './audit.ts';
 import type { Orm } from './database.ts';
@@ -8,12 +8,16 @@ import { tokens, workspaces } from './schema.ts';
 
 export type TokenRow = typeof tokens.$inferSelect;
 
-/** The token of a secret, revoked and expired ones included. */
+/** The token of a secret, revoked and expired ones included, and the name of its workspace. */
 export async function findTokenBySecret(
   orm: Orm,
   secretDigest: string,
-): Promise<TokenRow | undefined> {
-  const [row] = await orm.select().from(tokens).where(eq(tokens.secretDigest, secretDigest));
+): Promise<(TokenRow & { workspaceName: string }) | undefined> {
+  const [row] = await orm
+    .select({ ...getTableColumns(tokens), workspaceName: workspaces.name })
+    .from(tokens)
+    .innerJoin(workspaces, eq(workspaces.id, tokens.workspaceId))
+    .where(eq(tokens.secretDigest, secretDigest));
   return row;
 }
 
@@ -41,11 +45,6 @@ export async function listTokens(
     .limit(limit);
 }
 
-export async function findWorkspaceByName(orm: Orm, name: string) {
-  const [row] = await orm.select().from(workspaces).where(eq(workspaces.name, name));
-  return row;
-}
-
 /** Adds a token and, where it is named and missing, its workspace, in one transaction. */
 export async function insertToken(
   orm: Orm,
@@ -62,6 +61,22 @@ export async function insertToken(
     await tx.insert(tokens).values(token);
     await appendAudit(tx, audit);
   });
+}
+
+/**
+ * Notes when a token was used, unless that was noted since `notSince`. It waits for nobody: where
+ * somebody else notes it or revokes the token just now, this does nothing.
+ */
+export async function moveTokenToUsed(
+  orm: Orm,
+  { id, at, notSince }: { id: string; at: Date; notSince: Date },
+): Promise<void> {
+  const due = orm
+    .select({ id: tokens.id })
+    .from(tokens)
+    .where(and(eq(tokens.id, id), or(isNull(tokens.lastUsedAt), lte(tokens.lastUsedAt, notSince))))
+    .for('no key update', { skipLocked: true });
+  await orm.update(tokens).set({ lastUsedAt: at }).where(inArray(tokens.id, due));
 }
 
 /**

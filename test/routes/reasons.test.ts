@@ -19,6 +19,7 @@ const withoutReason: Record<string, string> = {
   'POST /v1/jobs/{id}/retry': 'the same snapshot, seed and settings; a reason may be given',
   'POST /v1/tokens': 'says who may act, not what is trained',
   'DELETE /v1/tokens/{id}': 'says who may act, not what is trained',
+  'POST /v1/workspaces': 'an empty one trains nothing; a reason may be given',
   'POST /v1/trainer/reports': 'what a trainer measured, not what anybody decided',
   'POST /v1/trainer/finish': 'what a trainer measured, not what anybody decided',
   'POST /v1/agents/{target}/claim': 'starts what somebody launched with a reason',
@@ -183,6 +184,7 @@ const steps: Step[] = [
   ],
   ['POST /v1/tokens', () => '/v1/tokens', { name: 'bea at home', actor: 'bea', role: 'reader' }],
   ['DELETE /v1/tokens/{id}', () => `/v1/tokens/${known.id}`],
+  ['POST /v1/workspaces', () => '/v1/workspaces', { name: 'clinic', actor: 'bo' }],
 ];
 
 type Entry = { sequence: number; reason: string | null; actor: string };

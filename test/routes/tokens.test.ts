@@ -11,6 +11,7 @@ import { bootstrapAdmin } from '../../api/services/access.ts';
 import { rows } from '../../api/store/database.ts';
 import { adminToken, openTestApp, type TestApp } from '../support/app.ts';
 import { must } from '../support/builders.ts';
+import { openJobTest } from '../support/jobs.ts';
 
 let api: TestApp;
 beforeAll(async () => {
@@ -35,6 +36,7 @@ describe('making a token', () => {
       createdAt: api.deps.now().toISOString(),
       expiresAt: '2026-03-02T09:00:00.000Z',
       revokedAt: null,
+      lastUsedAt: null,
     });
     const { items } = await must(api, 200, 'GET', '/v1/tokens');
     expect(items.at(-1)).toEqual(token);
@@ -147,6 +149,61 @@ describe('a token that no longer holds', () => {
     expect((await bo.call('DELETE', `/v1/tokens/${items[0].id}`)).status).toBe(200);
     await expect(bootstrapAdmin(own.deps, adminToken)).rejects.toThrow('was revoked here');
     expect((await own.call('GET', '/v1/datasets')).status).toBe(401);
+  });
+});
+
+describe('the last use of a token', () => {
+  const shown = async (id: string) =>
+    (await must(api, 200, 'GET', '/v1/tokens?limit=500')).items.find(
+      (item: { id: string }) => item.id === id,
+    ).lastUsedAt;
+  // The version of a row changes with every write to it.
+  const writtenBy = async (id: string) =>
+    (
+      await rows(api.database.orm, sql`select xmin::text, ctid::text from tokens where id = ${id}`)
+    )[0];
+
+  test('is noted, also where the role does not suffice, and once a minute at most', async () => {
+    const uma = await api.as('uma', 'reader');
+    expect(await shown(uma.tokenId)).toBeNull();
+    await uma.call('POST', '/v1/datasets', {});
+    const first = api.deps.now().toISOString();
+    expect(await shown(uma.tokenId)).toBe(first);
+    const version = await writtenBy(uma.tokenId);
+    api.moveClock(59_999);
+    await uma.call('GET', '/v1/datasets');
+    expect([await shown(uma.tokenId), await writtenBy(uma.tokenId)]).toEqual([first, version]);
+    api.moveClock(1);
+    await uma.call('GET', '/v1/datasets');
+    expect(await shown(uma.tokenId)).toBe(api.deps.now().toISOString());
+    expect(await writtenBy(uma.tokenId)).not.toEqual(version);
+  });
+
+  test('is not that of a request with a token that no longer holds', async () => {
+    const uma = await api.as('uma', 'reader');
+    await must(api, 200, 'DELETE', `/v1/tokens/${uma.tokenId}`);
+    expect((await uma.call('GET', '/v1/datasets')).status).toBe(401);
+    expect(await shown(uma.tokenId)).toBeNull();
+  });
+});
+
+describe('a stream of events', () => {
+  test('ends when the token that asked for it is revoked', async () => {
+    const own = await openJobTest();
+    const job = await own.launch();
+    const path = `/v1/jobs/${job.id}/events`;
+    const { items } = await must(own, 200, 'GET', path);
+    const eve = await own.as('eve', 'reader');
+    const live = await eve.send('GET', path, undefined, { accept: 'text/event-stream' });
+    const reader = (live.body as ReadableStream<Uint8Array>).getReader();
+    let text = new TextDecoder().decode((await reader.read()).value);
+    await must(own, 200, 'DELETE', `/v1/tokens/${eve.tokenId}`);
+    for (let part = await reader.read(); !part.done; part = await reader.read()) {
+      text += new TextDecoder().decode(part.value);
+    }
+    expect(text.match(/^id: /gm)?.length).toBeLessThanOrEqual(items.length);
+    expect((await own.read(job.id)).endedAt).toBeNull();
+    await own.database.close();
   });
 });
 

@@ -3,8 +3,6 @@
 
 import fc from 'fast-check';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { sha256Text } from '../../api/ids.ts';
-import { insertToken } from '../../api/store/tokens.ts';
 import { openTestApp, type TestApp } from '../support/app.ts';
 import { attributes, caseLines, foldsOf, must, ndjsonOf, rules } from '../support/builders.ts';
 import { noPostgres, startPostgres, type TestPostgres } from '../support/postgres.ts';
@@ -24,40 +22,14 @@ const history: fc.Arbitrary<History> = fc.record({
 
 let workspaces = 0;
 
-/** The app as an admin of a workspace of its own, so that the dataset can have the same name. */
-async function inNewWorkspace(api: TestApp): Promise<TestApp> {
-  const id = `w${++workspaces}`;
-  const secret = `cw_secret_of_workspace_${id}`;
-  const createdAt = api.deps.now();
-  const token = { id, workspaceId: id, name: id, actor: 'ada', role: 'admin', createdAt };
-  const ends = { expiresAt: null, revokedAt: null, lastUsedAt: null };
-  const secretDigest = await sha256Text(secret);
-  await insertToken(
-    api.database.orm,
-    { workspaceName: id, token: { ...token, ...ends, secretDigest } },
-    {
-      workspaceId: id,
-      at: createdAt,
-      actor: 'test',
-      action: 'token.created',
-      subject: `token/${id}`,
-      reason: 'test',
-      detail: {},
-    },
-  );
-  const headers = { authorization: `Bearer ${secret}` };
-  const call: TestApp['call'] = (method, at, body, more) =>
-    api.call(method, at, body, { ...more, ...headers });
-  return { ...api, call };
-}
-
 /** Version and snapshot digests of the 40 cases, brought in by this history. */
 async function digestsOf(
   api: TestApp,
   { order, cuts, detour }: History,
   uploaded = lines,
 ): Promise<string[]> {
-  const own = await inNewWorkspace(api);
+  // One of its own, so that the dataset can have the same name.
+  const own = await api.inWorkspace(`w${++workspaces}`);
   await must(own, 201, 'POST', '/v1/datasets', { name: 'phantom', attributes });
   const cases = `${path}/versions/1/cases`;
   await must(own, 201, 'POST', `${path}/versions`, { reason: 'r' });

@@ -8,6 +8,23 @@ import { ownsTables } from '../../api/store/service-role.ts';
 import { type JobTest, ledgerRange, openJobTest } from '../support/jobs.ts';
 import { noPostgres, startPostgres, type TestPostgres } from '../support/postgres.ts';
 
+/** What the service may do to a table beside reading it and adding rows. The rest is history. */
+const changes: Record<string, string> = {
+  agents: 'update',
+  cases: 'update delete',
+  dataset_versions: 'update',
+  datasets: 'update',
+  idempotency_keys: 'update delete',
+  job_attempts: 'update',
+  jobs: 'update',
+  splits: 'delete',
+  tokens: 'update',
+  upload_parts: 'delete',
+};
+
+/** Added to and never changed by grants alone: no decision, and too many rows for a trigger. */
+const withoutTrigger = ['case_losses', 'metrics', 'workspaces'];
+
 const history = [
   'alias_moves',
   'approval_revocations',
@@ -77,6 +94,68 @@ describe.skipIf(noPostgres())('row-level security', () => {
     expect(open).toEqual([{ name: 'schema_migrations' }]);
     expect(await ownsTables(own)).toBe(false);
     expect(await ownsTables(owner())).toBe(true);
+  });
+
+  test('is one policy a table, for every command, reading and writing', async () => {
+    const policies = await rows<Record<string, string | null>>(
+      owner(),
+      sql`select tablename as name, cmd, permissive, roles::text as roles, qual, with_check
+        from pg_policies where schemaname = 'public' order by 1`,
+    );
+    const missing = tables.filter((name) => !policies.some((policy) => policy.name === name));
+    expect(missing, 'give the new table a policy in its migration, as 0013 does').toEqual([]);
+    expect(policies.map(({ name }) => name)).toEqual(tables);
+    for (const { name, qual, with_check: check, ...policy } of policies) {
+      const whole = { cmd: 'ALL', permissive: 'PERMISSIVE', roles: '{public}' };
+      expect([name, policy]).toEqual([name, whole]);
+      expect([name, check]).toEqual([name, qual]);
+      expect([name, qual]).toEqual([
+        name,
+        expect.stringMatching(/sees_workspace|datasets|jobs|snapshots/),
+      ]);
+    }
+  });
+
+  test('what the service may change is what is written above, in every table', async () => {
+    const grants = await rows<{ name: string; may: string | null; columns: number }>(
+      owner(),
+      sql`select relname as name,
+          (select string_agg(lower(privilege_type), ' ' order by privilege_type desc)
+            from information_schema.role_table_grants g where g.table_name = relname
+              and g.grantee = 'counterweight' and privilege_type not in ('SELECT', 'INSERT')) as may,
+          (select count(*)::int from information_schema.role_column_grants g
+            where g.table_name = relname and g.grantee = 'counterweight'
+              and g.privilege_type = 'UPDATE'
+              and not has_table_privilege('counterweight', ${'public.'} || relname, 'update')) as columns
+        from pg_class where relkind in ('r', 'p', 'v', 'm', 'f')
+          and relnamespace = 'public'::regnamespace order by 1`,
+    );
+    const changed = grants.filter(({ may }) => may !== null);
+    expect(Object.fromEntries(changed.map(({ name, may }) => [name, may]))).toEqual(changes);
+    expect(grants.filter(({ columns }) => columns > 0)).toEqual([]);
+    const kept = tables.filter((name) => changes[name] === undefined);
+    const refusing = await rows<{ name: string }>(
+      owner(),
+      sql`select distinct tgrelid::regclass::text as name from pg_trigger
+        where tgfoid = 'refuse_change'::regproc and tgenabled <> 'D' order by 1`,
+    );
+    expect(refusing.map(({ name }) => name).sort()).toEqual([...history].sort());
+    const add = 'a table that is only added to is history: give it triggers, or say here why not';
+    expect(kept.filter((name) => !history.includes(name)).sort(), add).toEqual(withoutTrigger);
+  });
+
+  test('no function lets the service pass the wall, but one that shows nothing', async () => {
+    const passing = await rows<{ name: string }>(
+      owner(),
+      sql`select proname as name from pg_proc where pronamespace = 'public'::regnamespace
+        and prosecdef and has_function_privilege('counterweight', oid, 'execute')`,
+    );
+    expect(passing).toEqual([{ name: 'analyze_cases' }]);
+    const [role] = await rows(
+      owner(),
+      sql`select rolsuper, rolbypassrls from pg_roles where rolname = 'counterweight'`,
+    );
+    expect(role).toEqual({ rolsuper: false, rolbypassrls: false });
   });
 
   test('shows a workspace its rows of every table, and another none of them', async () => {

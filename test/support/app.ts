@@ -38,6 +38,8 @@ export type TestApp = Sending & {
   logged: { level: string; message: string; fields?: Record<string, unknown> }[];
   /** Makes a token of a role for an actor, through the API. */
   as: (actor: string, role: Role) => Promise<Sending & { token: string; tokenId: string }>;
+  /** Makes a workspace, through the API too; the same app as its first admin. */
+  inWorkspace: (name: string, actor?: string) => Promise<TestApp & { workspaceId: string }>;
   moveClock: (milliseconds: number) => void;
 };
 
@@ -81,27 +83,38 @@ export async function openTestApp(
   };
   await bootstrapAdmin(deps, adminToken);
   const app = createApp(deps);
-  const admin = sendingOf(app, adminToken);
+  const moveClock = (milliseconds: number) => {
+    now += milliseconds;
+  };
+  return asAdmin({ app, deps, database, logged, moveClock }, adminToken);
+}
+
+type Shared = Pick<TestApp, 'app' | 'deps' | 'database' | 'logged' | 'moveClock'>;
+
+function asAdmin(shared: Shared, token: string): TestApp {
+  const admin = sendingOf(shared.app, token);
+  const made = async (path: string, body: object) => {
+    const answer = await admin.call('POST', path, body);
+    if (answer.status !== 201) throw new Error(`${path}: ${JSON.stringify(answer.body)}`);
+    return answer.body;
+  };
   return {
     ...admin,
-    app,
-    deps,
-    database,
-    token: adminToken,
-    logged,
+    ...shared,
+    token,
     as: async (actor, role) => {
-      const made = await admin.call('POST', '/v1/tokens', { name: 'test', actor, role });
-      if (made.status !== 201) throw new Error(`no token: ${JSON.stringify(made.body)}`);
-      const { id: tokenId, secret: token } = made.body;
-      return { ...sendingOf(app, token), token, tokenId };
+      const { id, secret } = await made('/v1/tokens', { name: 'test', actor, role });
+      return { ...sendingOf(shared.app, secret), token: secret, tokenId: id };
     },
-    moveClock: (milliseconds) => {
-      now += milliseconds;
+    inWorkspace: async (name, actor) => {
+      const workspace = await made('/v1/workspaces', { name, actor });
+      return { ...asAdmin(shared, workspace.token.secret), workspaceId: workspace.id };
     },
   };
 }
 
-function sendingOf(app: OpenAPIHono<Env>, token: string): Sending {
+/** Requests with a token. */
+export function sendingOf(app: OpenAPIHono<Env>, token: string): Sending {
   const send: Sending['send'] = async (method, path, body, headers = {}) => {
     const raw = typeof body === 'string' || body instanceof Uint8Array;
     return await app.request(path, {

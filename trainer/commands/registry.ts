@@ -29,6 +29,7 @@ import { verify } from './verify.ts';
 import { watch } from './watch.ts';
 import { whatIf } from './what-if.ts';
 import { withdraw } from './withdraw.ts';
+import { workspaces } from './workspaces.ts';
 
 export const commands: Record<string, AddCommand> = {
   scan,
@@ -58,5 +59,6 @@ export const commands: Record<string, AddCommand> = {
   demo,
   agent,
   tokens,
+  workspaces,
   doctor,
 };

@@ -34,8 +34,15 @@ export const tokens: AddCommand = (program, io) => {
     .action(async (options: ServiceOptions) => {
       const items = await clientOf(io, options).all<Token>('/v1/tokens');
       if (options.json) return io.out(JSON.stringify({ items }));
-      const rows = items.map((one) => [one.id, one.role, one.actor, one.name, lifeOf(one)]);
-      io.out(table([['token', 'role', 'actor', 'name', 'until'], ...rows]));
+      const rows = items.map((one) => [
+        one.id,
+        one.role,
+        one.actor,
+        one.name,
+        lifeOf(one),
+        useOf(one),
+      ]);
+      io.out(table([['token', 'role', 'actor', 'name', 'until', 'last used'], ...rows]));
     });
   withService(group.command('revoke <token>'))
     .description('revoke a token by its id; no request passes with it from then on')
@@ -46,6 +53,8 @@ export const tokens: AddCommand = (program, io) => {
       io.say(`token ${revoked.id} of ${revoked.actor} is revoked`);
     });
 };
+
+const useOf = ({ lastUsedAt }: Token) => lastUsedAt ?? 'never';
 
 function lifeOf({ revokedAt, expiresAt }: Token): string {
   if (revokedAt !== null) return `revoked at ${revokedAt}`;

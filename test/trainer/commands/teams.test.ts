@@ -62,7 +62,7 @@ describe('tokens', () => {
     const listed = await counterweight('tokens', 'list', '--json');
     const { id } = JSON.parse(listed.out).items.at(-1);
     const shown = (await counterweight('tokens', 'list')).out;
-    expect(shown).toMatch(new RegExp(`${id} +approver +ann +laptop +no end`));
+    expect(shown).toMatch(new RegExp(`${id} +approver +ann +laptop +no end +never`));
     expect(shown + listed.out).not.toContain(secret);
     expect((await as(secret, 'tokens', 'list')).code).toBe(3);
     const revoked = await counterweight('tokens', 'revoke', id);
@@ -75,6 +75,24 @@ describe('tokens', () => {
     const asked = ['--name', 'x', '--actor', 'x', '--role', 'owner'];
     const refused = await counterweight('tokens', 'create', ...asked);
     expect([refused.code, refused.said]).toEqual([2, expect.stringContaining('approver')]);
+  });
+});
+
+describe('workspaces', () => {
+  test('add writes the secret alone to stdout; list names it, for the deployment alone', async () => {
+    const made = await counterweight('workspaces', 'add', 'clinic', '--actor', 'bo', ...why);
+    const secret = made.out.trim();
+    expect([made.code, secret]).toEqual([0, expect.stringMatching(/^cw_[0-9a-z]{52}$/)]);
+    expect(made.said).toMatch(/^workspace clinic: admin token \w+ for bo\n/);
+    expect(made.said).not.toContain(secret);
+    expect((await counterweight('workspaces', 'list')).out).toMatch(/\w+ +clinic +2026-03-01/);
+    const listed = JSON.parse((await counterweight('workspaces', 'list', '--json')).out);
+    expect(listed.items.map(({ name }: { name: string }) => name)).toEqual(['default', 'clinic']);
+    expect((await as(secret, 'tokens', 'list')).out).toMatch(
+      /admin +bo +first admin +no end +2026/,
+    );
+    const refused = await as(secret, 'workspaces', 'list');
+    expect([refused.code, refused.said]).toEqual([3, expect.stringContaining('"default"')]);
   });
 });
 
