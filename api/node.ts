@@ -185,6 +185,8 @@ async function main(): Promise<void> {
     publicUrl: settings.publicUrl ?? `http://127.0.0.1:${settings.port}`,
     auditKey,
     anchor,
+    githubIssuers: settings.githubIssuers,
+    githubAudience: settings.githubAudience,
     version,
     log,
   };

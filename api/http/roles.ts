@@ -1,6 +1,7 @@
 // What a role may do: the one table. A path that changes something and stands in no row is for
 // admins, so a route that somebody forgets here is closed and not open.
 
+import type { Context } from 'hono';
 import { createMiddleware } from 'hono/factory';
 import { matchedRoutes } from 'hono/route';
 import type { Role } from '../contract/tokens.ts';
@@ -36,10 +37,23 @@ export const rolePaths: Partial<Record<Role, readonly string[]>> = {
     'POST /v1/snapshots/{snapshot}/approvals/{id}/revoke',
   ],
   agent: ['POST /v1/agents/{target}/claim', 'POST /v1/agents/attempts/{id}/state'],
-  admin: ['GET /v1/tokens', 'POST /v1/tokens', 'DELETE /v1/tokens/{id}'],
+  admin: [
+    'GET /v1/tokens',
+    'POST /v1/tokens',
+    'DELETE /v1/tokens/{id}',
+    'GET /v1/github/policies',
+    'POST /v1/github/policies',
+    'DELETE /v1/github/policies/{id}',
+  ],
 };
 
 const written = (path: string) => path.replaceAll(/:(\w+)/g, '{$1}');
+
+/** The declared route of a request, as `POST /v1/jobs/{id}/cancel`; undefined where there is none. */
+export function routeOf(c: Context): string | undefined {
+  const route = matchedRoutes(c).find(({ method }) => method !== 'ALL');
+  return route && `${route.method} ${written(route.path)}`;
+}
 
 const neededBy = new Map(
   Object.entries(rolePaths).flatMap(([role, paths]) =>
@@ -60,9 +74,9 @@ export function mayAct(role: Role, needed: Role): boolean {
 /** Lets a request through whose actor has the role that its route needs; else `forbidden`. */
 export function authorized() {
   return createMiddleware<Env>(async (c, next) => {
-    const route = matchedRoutes(c).find(({ method }) => method !== 'ALL');
+    const route = routeOf(c);
     if (route === undefined) return await next(); // no such path: 404 or 405
-    const needed = roleOf(`${route.method} ${written(route.path)}`);
+    const needed = roleOf(route);
     const { role } = c.get('actor');
     if (mayAct(role, needed)) return await next();
     throw new ProblemError(

@@ -4,12 +4,16 @@ import type { Actor, Deps } from '../deps.ts';
 import { ProblemError } from '../errors.ts';
 import { newId, newSecret, sha256Text } from '../ids.ts';
 import { findTokenBySecret, findWorkspaceByName, insertToken } from '../store/tokens.ts';
+import { actorOfSession } from './github/sessions.ts';
 
 /**
- * The actor of a bearer secret. Throws `unauthenticated` for an unknown, revoked or expired one.
+ * The actor of a bearer secret, of a token or of a session of a GitHub run. Throws `unauthenticated` for an unknown, revoked or expired one.
  */
 export async function actorOfToken(deps: Deps, secret: string): Promise<Actor> {
-  const row = await findTokenBySecret(deps.database.orm, await sha256Text(secret));
+  const secretDigest = await sha256Text(secret);
+  const row = await findTokenBySecret(deps.database.orm, secretDigest);
+  const session = row === undefined ? await actorOfSession(deps, secretDigest) : undefined;
+  if (session !== undefined) return session;
   if (row === undefined || row.revokedAt !== null) {
     throw new ProblemError(
       'unauthenticated',
