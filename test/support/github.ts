@@ -2,6 +2,7 @@
 
 import type { JWTPayload } from 'jose';
 import type { GithubSession } from '../../api/contract/github.ts';
+import type { Database } from '../../api/store/database.ts';
 import { type Sending, sendingOf } from './app.ts';
 import { must } from './builders.ts';
 import { openGithubIssuer, runClaims, type TestIssuer } from './github-issuer.ts';
@@ -39,8 +40,8 @@ export const launchBody = {
   reason: 'pushed',
 };
 
-export async function openGithubTest(): Promise<GithubTest> {
-  const api = await openJobTest();
+export async function openGithubTest(database?: Database): Promise<GithubTest> {
+  const api = await openJobTest({}, database);
   const issuer = await openGithubIssuer();
   api.deps.githubIssuers = [{ issuer: issuer.issuer, jwks: issuer.jwks }];
   const alias = '/v1/datasets/phantom/aliases/production';
