@@ -43,7 +43,10 @@ async function publicJwk({ kid, publicKey }: SigningKey): Promise<JWK> {
 export async function openGithubIssuer(): Promise<TestIssuer> {
   const key = await newSigningKey('first');
   const server = createServer((request, response) => {
-    if (request.url !== '/.well-known/jwks') return response.writeHead(404).end();
+    if (request.url !== '/.well-known/jwks') {
+      response.writeHead(404).end();
+      return;
+    }
     one.fetched++;
     response.writeHead(one.status, { 'content-type': 'application/json' });
     response.end(one.status === 200 ? JSON.stringify({ keys: one.keys }) : '{}');
