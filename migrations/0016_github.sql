@@ -26,8 +26,8 @@ create table github_policies (
 create index github_policies_by_repository on github_policies (issuer, repository_id)
   where removed_at is null;
 
--- One row per exchanged token: the index over issuer and jti is what makes a token count once. A row
--- goes when neither its session nor its token can be used any more.
+-- One row per exchanged token: the index over issuer and jti is what makes a token count once. A
+-- row goes when neither its session nor its token can be used any more.
 create table github_sessions (
   id text primary key,
   workspace_id text not null references workspaces (id),

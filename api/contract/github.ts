@@ -1,4 +1,4 @@
-// Keyless GitHub: issuers whose tokens are read, trust policies, claims of a workflow run, sessions.
+// Keyless GitHub: issuers whose tokens are read, trust policies, claims of a run, sessions.
 
 import { z } from 'zod';
 import { nameSchema, reasonSchema } from './shared.ts';
@@ -161,8 +161,8 @@ const said = claim.min(1);
 const time = z.number().min(0).max(1e11);
 
 /**
- * What a workflow run says of itself, as GitHub names it. Every value is a text, numbers too; others
- * than these are not read.
+ * What a workflow run says of itself, as GitHub names it. Every value is a text, numbers too;
+ * others than these are not read.
  */
 export const githubClaimsSchema = z.object({
   iss: said,

@@ -9,7 +9,7 @@ import { routeOf } from './roles.ts';
 
 type Asked = { route: string; params: Record<string, string>; body: () => Promise<unknown> };
 
-/** Lets a request through unless `require` throws; paths that are not declared answer 404 or 405. */
+/** Lets a request through unless `require` throws; what is not declared answers 404 or 405. */
 export function permitted(require: (deps: Deps, actor: Actor, asked: Asked) => Promise<void>) {
   return createMiddleware<Env>(async (c, next) => {
     const route = routeOf(c);

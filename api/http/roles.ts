@@ -49,7 +49,7 @@ export const rolePaths: Partial<Record<Role, readonly string[]>> = {
 
 const written = (path: string) => path.replaceAll(/:(\w+)/g, '{$1}');
 
-/** The declared route of a request, as `POST /v1/jobs/{id}/cancel`; undefined where there is none. */
+/** The declared route of a request, as `POST /v1/jobs/{id}/cancel`; undefined where none is. */
 export function routeOf(c: Context): string | undefined {
   const route = matchedRoutes(c).find(({ method }) => method !== 'ALL');
   return route && `${route.method} ${written(route.path)}`;

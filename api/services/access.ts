@@ -7,7 +7,8 @@ import { findTokenBySecret, findWorkspaceByName, insertToken } from '../store/to
 import { actorOfSession } from './github/sessions.ts';
 
 /**
- * The actor of a bearer secret, of a token or of a session of a GitHub run. Throws `unauthenticated` for an unknown, revoked or expired one.
+ * The actor of a bearer secret, of a token or of a session of a GitHub run. Throws
+ * `unauthenticated` for an unknown, revoked or expired one.
  */
 export async function actorOfToken(deps: Deps, secret: string): Promise<Actor> {
   const secretDigest = await sha256Text(secret);

@@ -1,5 +1,5 @@
-// Tokens of GitHub inside workerd: the keys of an issuer are fetched there, kept from one request to
-// the next, and used by several at once. No database is needed to see a signature checked.
+// Tokens of GitHub inside workerd: the keys of an issuer are fetched there, kept from one request
+// to the next, and used by several at once. No database is needed to see a signature checked.
 
 import { fileURLToPath } from 'node:url';
 import { build } from 'esbuild';

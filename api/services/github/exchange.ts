@@ -14,7 +14,8 @@ export const sessionMs = 15 * 60_000;
 
 /**
  * Exchanges a token. Throws `unauthenticated` for a token that does not hold or was exchanged
- * before, `forbidden` where no policy trusts the run, `conflict` where several do and none is named.
+ * before, `forbidden` where no policy trusts the run, `conflict` where several do and it names
+ * none.
  */
 export async function exchangeGithubToken(
   deps: Deps,

@@ -34,7 +34,7 @@ function ruleDetail({ policy, dataset }: Omit<NamedPolicy, 'workspace'>) {
   return detail;
 }
 
-/** Makes a policy. Throws `unprocessable` for an issuer or a launch target that is not known here. */
+/** Makes a policy. Throws `unprocessable` for an issuer or a target that is not known here. */
 export async function createGithubPolicy(
   deps: Deps,
   actor: Actor,
