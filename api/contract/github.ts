@@ -166,6 +166,7 @@ const time = z.number().min(0).max(1e11);
  */
 export const githubClaimsSchema = z.object({
   iss: said,
+  /** One and no list: a token that is also for somebody else could be sent on by them. */
   aud: said,
   sub: said,
   jti: said.max(255),
