@@ -9,6 +9,7 @@ import type { Env } from './http/context.ts';
 import { docsPage, type OpenApiDocument } from './http/docs-page.ts';
 import { idempotent } from './http/idempotency.ts';
 import { unmatched } from './http/methods.ts';
+import { permitted } from './http/permitted.ts';
 import { problemAnswer } from './http/problem.ts';
 import { authorized } from './http/roles.ts';
 import { router } from './http/router.ts';
@@ -24,6 +25,7 @@ import { caseUsageRoutes } from './routes/case-usage.ts';
 import { caseRoutes } from './routes/cases.ts';
 import { datasetRoutes } from './routes/datasets.ts';
 import { diffRoutes } from './routes/diffs.ts';
+import { githubExchangeRoutes, githubPolicyRoutes } from './routes/github.ts';
 import { jobRoutes } from './routes/jobs.ts';
 import { lineageRoutes } from './routes/lineage.ts';
 import { ruleSetRoutes } from './routes/rule-sets.ts';
@@ -40,6 +42,7 @@ import { versionRoutes } from './routes/versions.ts';
 import { withdrawalRoutes } from './routes/withdrawals.ts';
 import { workspaceRoutes } from './routes/workspaces.ts';
 import { actorOfToken, depsOf } from './services/access.ts';
+import { requirePermitted } from './services/github/permit.ts';
 import { answerKeeper } from './services/idempotency.ts';
 
 export function createApp(deps: Deps): OpenAPIHono<Env> {
@@ -54,6 +57,7 @@ export function createApp(deps: Deps): OpenAPIHono<Env> {
   app.get('/docs', (c) => c.html(docsPage(openApiDocument(app, deps.version))));
 
   app.route('/', trainerRoutes(deps)); // its own token, of one attempt
+  app.route('/', githubExchangeRoutes(deps)); // a token of GitHub, in its body
   app.use(
     '/v1/*',
     authenticated((token) => actorOfToken(deps, token)),
@@ -64,6 +68,7 @@ export function createApp(deps: Deps): OpenAPIHono<Env> {
   );
   app.use('/v1/*', authorized());
   app.use('/v1/*', storableBody);
+  app.use('/v1/*', permitted(requirePermitted));
   app.use('/v1/*', idempotent(answerKeeper(deps)));
   app.route('/', datasetRoutes());
   app.route('/', versionRoutes());
@@ -85,6 +90,7 @@ export function createApp(deps: Deps): OpenAPIHono<Env> {
   app.route('/', agentRoutes());
   app.route('/', tokenRoutes());
   app.route('/', workspaceRoutes(deps));
+  app.route('/', githubPolicyRoutes());
   app.route('/', auditRoutes());
   app.route('/', auditCheckRoutes());
   return app;

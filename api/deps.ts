@@ -1,6 +1,7 @@
 // What a service is given. Everything that a test wants to hold still (time, randomness, engines)
 // comes through here; api/node.ts and api/worker.ts fill it in.
 
+import type { GithubClaims, GithubIssuer } from './contract/github.ts';
 import type { LaunchTarget } from './contract/targets.ts';
 import type { Role } from './contract/tokens.ts';
 import type { LogLevel } from './env.ts';
@@ -39,6 +40,10 @@ export type Deps = {
   /** The launcher behind a target, made on first use; throws ProblemError where none can be had. */
   launcherOf: (target: LaunchTarget) => Promise<Launcher>;
   publicUrl: string;
+  /** GitHub Enterprise Servers whose tokens are read, beside github.com's. */
+  githubIssuers?: GithubIssuer[];
+  /** The audience that tokens of GitHub are made for; absent: the public URL. */
+  githubAudience?: string;
   /** Signs the heads of audit chains; absent: they are not signed. */
   auditKey?: AuditKey;
   /** Where the tick writes the heads of audit chains; absent: nowhere. */
@@ -49,6 +54,18 @@ export type Deps = {
   witness?: Witness;
 };
 
+/** What a session of a GitHub workflow run may do: what its policy trusts the run with. */
+export type GithubTrust = {
+  policy: string;
+  datasetId: string;
+  dataset: string;
+  aliases: string[];
+  /** Null: every one. */
+  targets: string[] | null;
+  dryRunOnly: boolean;
+  claims: GithubClaims;
+};
+
 /** Who asks: the person or machine named on every row and entry that the request writes. */
 export type Actor = {
   workspaceId: string;
@@ -56,4 +73,6 @@ export type Actor = {
   name: string;
   role: Role;
   tokenId: string;
+  /** Set where a workflow run asks; services/github/permit.ts says what it may. */
+  github?: GithubTrust;
 };

@@ -1,6 +1,7 @@
 // The environment of `npm start`, read once and checked; a wrong value stops the start with a
 // sentence that names the variable.
 
+import { type GithubIssuer, githubIssuersSchema } from './contract/github.ts';
 import { type LaunchTarget, launchTargetsSchema } from './contract/targets.ts';
 
 export type Settings = {
@@ -21,6 +22,8 @@ export type Settings = {
   /** Where Prometheus may ask; absent: nowhere. */
   metrics: { host: string; port: number } | undefined;
   logLevel: LogLevel;
+  githubIssuers: GithubIssuer[];
+  githubAudience: string | undefined;
 };
 
 /** From much to little; `debug` has requests for /health too. */
@@ -52,6 +55,8 @@ export function readEnvironment(
     auditAnchor: env.CW_AUDIT_ANCHOR || undefined,
     metrics: metricsAddress(env.CW_METRICS),
     logLevel: logLevel(env.CW_LOG),
+    githubIssuers: readGithubIssuers(env.CW_GITHUB_ISSUERS),
+    githubAudience: env.CW_GITHUB_AUDIENCE || undefined,
   };
 }
 
@@ -131,6 +136,23 @@ export function readTargets(
   throw new Error(
     `CW_TARGETS: ${[where.filter(Boolean).join(', '), message].filter(Boolean).join(': ')}`,
   );
+}
+
+/** CW_GITHUB_ISSUERS: addresses between commas, or a JSON list where keys are served elsewhere. */
+export function readGithubIssuers(text: string | undefined): GithubIssuer[] {
+  if (text === undefined || text.trim() === '') return [];
+  let value: unknown;
+  try {
+    value = text.trim().startsWith('[') ? JSON.parse(text) : text.split(',').map((s) => s.trim());
+  } catch (cause) {
+    const why = (cause as Error).message;
+    throw new Error(`the JSON in CW_GITHUB_ISSUERS cannot be read: ${why}`, { cause });
+  }
+  const parsed = githubIssuersSchema.safeParse(value);
+  if (parsed.success) return parsed.data;
+  const [{ path, message }] = parsed.error.issues;
+  const where = path.length === 0 ? '' : `number ${Number(path[0]) + 1}: `;
+  throw new Error(`CW_GITHUB_ISSUERS: ${where}${message}`);
 }
 
 function calledIn(targets: unknown[], place: number): string {

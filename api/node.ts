@@ -95,6 +95,8 @@ async function prepare() {
     publicUrl: settings.publicUrl ?? `http://127.0.0.1:${settings.port}`,
     auditKey,
     anchor,
+    githubIssuers: settings.githubIssuers,
+    githubAudience: settings.githubAudience,
     version,
     log,
     witness: requestWitness(log, metrics?.request),

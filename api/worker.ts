@@ -5,7 +5,7 @@
 import { readAnchor } from './anchors.ts';
 import { createApp } from './app.ts';
 import type { Deps, Log } from './deps.ts';
-import { readTargets } from './env.ts';
+import { readGithubIssuers, readTargets } from './env.ts';
 import { ProblemError } from './errors.ts';
 import { createAgentLauncher } from './launchers/agent.ts';
 import { bootstrapAdmin } from './services/access.ts';
@@ -23,6 +23,8 @@ type Bindings = {
   CW_VERSION?: string;
   CW_AUDIT_SIGNING_KEY?: string;
   CW_AUDIT_ANCHOR?: string;
+  CW_GITHUB_ISSUERS?: string;
+  CW_GITHUB_AUDIENCE?: string;
 };
 
 type Context = { waitUntil: (work: Promise<unknown>) => void };
@@ -51,6 +53,8 @@ async function requestDeps(env: Bindings, database: Database): Promise<Deps> {
     publicUrl: env.CW_PUBLIC_URL ?? '',
     auditKey: await auditKeyOf(env.CW_AUDIT_SIGNING_KEY),
     anchor: readAnchor(env.CW_AUDIT_ANCHOR),
+    githubIssuers: readGithubIssuers(env.CW_GITHUB_ISSUERS),
+    githubAudience: env.CW_GITHUB_AUDIENCE || undefined,
     version: env.CW_VERSION ?? 'unknown',
     log,
   };

@@ -21,7 +21,25 @@ test('without anything: embedded Postgres, port 8787, one local target', () => {
     databaseOwnerUrl: undefined,
     dataDir: '.counterweight',
     targets: [{ name: 'local', engine: 'local' }],
+    githubIssuers: [],
+    githubAudience: undefined,
   });
+});
+
+test('issuers of GitHub are addresses, or say where their keys are', () => {
+  const ghes = 'https://ghes.example/_services/token';
+  const jwks = `${ghes}/.well-known/jwks`;
+  const issuersOf = (text: string) => read({ CW_GITHUB_ISSUERS: text }).githubIssuers;
+  const local = 'http://127.0.0.1:9000';
+  expect(issuersOf(`${ghes}, ${local}`)).toEqual([
+    { issuer: ghes, jwks },
+    { issuer: local, jwks: `${local}/.well-known/jwks` },
+  ]);
+  const elsewhere = { issuer: ghes, jwks: 'https://keys.example/ghes' };
+  expect(issuersOf(JSON.stringify([elsewhere, local]))).toEqual([
+    elsewhere,
+    { issuer: local, jwks: `${local}/.well-known/jwks` },
+  ]);
 });
 
 test('the owner of the tables is named beside the role of the service', () => {
@@ -52,6 +70,12 @@ test.each([
     { CW_TARGETS: '[{"name": "x", "engine": "local"}, {"name": "x", "engine": "local"}]' },
     'CW_TARGETS: two targets have the same name',
   ],
+  [{ CW_GITHUB_ISSUERS: '[{' }, 'the JSON in CW_GITHUB_ISSUERS'],
+  [{ CW_GITHUB_ISSUERS: 'ghes.example' }, 'CW_GITHUB_ISSUERS: number 1: '],
+  [{ CW_GITHUB_ISSUERS: 'http://ghes.example/token' }, 'starts with https://'],
+  [{ CW_GITHUB_ISSUERS: 'http://localhost.evil.example' }, 'starts with https://'],
+  [{ CW_GITHUB_ISSUERS: 'https://a.example,https://a.example' }, 'an issuer is named twice'],
+  [{ CW_GITHUB_ISSUERS: '[{"issuer": "https://a.example", "key": 1}]' }, 'CW_GITHUB_ISSUERS: '],
 ])('%j stops the start', (env, said) => {
   expect(() => read(env as Record<string, string>)).toThrow(said);
 });

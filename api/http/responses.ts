@@ -38,3 +38,17 @@ export const limited = {
     content: problemContent,
   },
 };
+
+/** The answer of a route with a limit of its own on the body; beside `problems`. */
+export const tooLarge = { 413: { description: 'The body is too large', content: problemContent } };
+
+/** The answer of a route that asks another service, which may be away; beside `problems`. */
+export const retried = {
+  503: {
+    description: 'Another service that this one needs is away',
+    headers: {
+      'Retry-After': { description: 'Seconds', schema: { type: 'integer' as const } },
+    },
+    content: problemContent,
+  },
+};

@@ -1,6 +1,7 @@
 // What a role may do: the one table. A path that changes something and stands in no row is for
 // admins, so a route that somebody forgets here is closed and not open.
 
+import type { Context } from 'hono';
 import { createMiddleware } from 'hono/factory';
 import { matchedRoutes } from 'hono/route';
 import type { Role } from '../contract/tokens.ts';
@@ -43,6 +44,9 @@ export const rolePaths: Partial<Record<Role, readonly string[]>> = {
     'DELETE /v1/tokens/{id}',
     'GET /v1/workspaces',
     'POST /v1/workspaces',
+    'GET /v1/github/policies',
+    'POST /v1/github/policies',
+    'DELETE /v1/github/policies/{id}',
   ],
 };
 
@@ -51,6 +55,12 @@ export const deploymentPaths: readonly string[] = ['GET /v1/workspaces', 'POST /
 
 /** A path as OpenAPI writes it: `/v1/jobs/{id}`. */
 export const written = (path: string) => path.replaceAll(/:(\w+)/g, '{$1}');
+
+/** The declared route of a request, as `POST /v1/jobs/{id}/cancel`; undefined where none is. */
+export function routeOf(c: Context): string | undefined {
+  const route = matchedRoutes(c).find(({ method }) => method !== 'ALL');
+  return route && `${route.method} ${written(route.path)}`;
+}
 
 const neededBy = new Map(
   Object.entries(rolePaths).flatMap(([role, paths]) =>
@@ -71,10 +81,9 @@ export function mayAct(role: Role, needed: Role): boolean {
 /** Lets a request through whose actor has the role that its route needs; else `forbidden`. */
 export function authorized() {
   return createMiddleware<Env>(async (c, next) => {
-    const route = matchedRoutes(c).find(({ method }) => method !== 'ALL');
+    const route = routeOf(c);
     if (route === undefined) return await next(); // no such path: 404 or 405
-    const name = `${route.method} ${written(route.path)}`;
-    const needed = roleOf(name);
+    const needed = roleOf(route);
     const { role, workspaceName } = c.get('actor');
     if (!mayAct(role, needed)) {
       throw new ProblemError(
@@ -82,7 +91,7 @@ export function authorized() {
         `This needs a token with the role ${needed}${needed === 'admin' ? '' : ' or admin'}; yours has the role ${role}. An admin makes tokens with POST /v1/tokens.`,
       );
     }
-    if (deploymentPaths.includes(name) && workspaceName !== deploymentWorkspace) {
+    if (deploymentPaths.includes(route) && workspaceName !== deploymentWorkspace) {
       throw new ProblemError(
         'forbidden',
         `This is for those who run the deployment, the admins of the workspace "${deploymentWorkspace}"; your token is of the workspace "${workspaceName}".`,

@@ -12,6 +12,7 @@ import {
   type TokenRow,
 } from '../store/tokens.ts';
 import { findWorkspaceByName } from '../store/workspaces.ts';
+import { actorOfSession, sessionHolds } from './github/sessions.ts';
 
 /** How long a noted use of a token stands, so that reading does not mean writing. */
 const useStandsMs = 60_000;
@@ -19,10 +20,14 @@ const useStandsMs = 60_000;
 const hasExpired = ({ expiresAt }: TokenRow, now: Date) => expiresAt !== null && expiresAt <= now;
 
 /**
- * The actor of a bearer secret. Throws `unauthenticated` for an unknown, revoked or expired one.
+ * The actor of a bearer secret, of a token or of a session of a GitHub run. Throws
+ * `unauthenticated` for an unknown, revoked or expired one.
  */
 export async function actorOfToken(deps: Deps, secret: string): Promise<Actor> {
-  const row = await findTokenBySecret(deps.database.orm, await sha256Text(secret));
+  const secretDigest = await sha256Text(secret);
+  const row = await findTokenBySecret(deps.database.orm, secretDigest);
+  const session = row === undefined ? await actorOfSession(deps, secretDigest) : undefined;
+  if (session !== undefined) return session;
   if (row === undefined || row.revokedAt !== null) {
     throw new ProblemError(
       'unauthenticated',
@@ -50,7 +55,9 @@ export async function actorOfToken(deps: Deps, secret: string): Promise<Actor> {
 }
 
 /** Whether an actor's token still holds: an answer that goes on for hours asks again. */
-export async function stillHolds(deps: Deps, { workspaceId, tokenId }: Actor): Promise<boolean> {
+export async function stillHolds(deps: Deps, actor: Actor): Promise<boolean> {
+  if (actor.github !== undefined) return await sessionHolds(deps, actor);
+  const { workspaceId, tokenId } = actor;
   const row = await findToken(deps.database.orm, { workspaceId, id: tokenId });
   return row !== undefined && row.revokedAt === null && !hasExpired(row, deps.now());
 }

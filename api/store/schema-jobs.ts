@@ -50,6 +50,7 @@ export const jobs = pgTable('jobs', {
   artifacts: jsonb('artifacts').$type<Json[]>().notNull(),
   batchId: text('batch_id'),
   alias: jsonb('alias').$type<{ name: string; number: number }>(),
+  github: jsonb('github').$type<{ policy: string; run: string }>(),
   createdAt: instant('created_at').notNull(),
   createdBy: text('created_by').notNull(),
   startedAt: instant('started_at'),

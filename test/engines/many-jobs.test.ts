@@ -5,8 +5,8 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { afterEach, describe, expect, test } from 'vitest';
 import type { Job } from '../../api/contract/jobs.ts';
 import { livingProcesses, type ManyJobs, openManyJobs } from '../support/many-jobs.ts';
-import { randomOf } from '../support/random.ts';
 import { noPostgres, startPostgres, type TestPostgres } from '../support/postgres.ts';
+import { randomOf } from '../support/random.ts';
 
 let many: ManyJobs | undefined;
 let postgres: TestPostgres | undefined;

@@ -49,7 +49,7 @@ export const importTable: Row[] = [
       'api/ids.ts',
     ],
     mayTypes: ['api/deps.ts'],
-    packages: [...digests, 'diff'],
+    packages: [...digests, 'diff', 'jose'],
   },
   {
     folder: 'api/http/',

@@ -18,10 +18,13 @@ beforeAll(async () => {
   );
 });
 
+const open = ['/health', '/v1/github/exchange'];
+const closed = () => routes.filter(({ path }) => !open.includes(path));
+
 describe('every route', () => {
-  test('needs a token, except health', async () => {
+  test('needs a token, except health and what is exchanged for one', async () => {
     expect(routes.length).toBeGreaterThan(35);
-    for (const { method, path } of routes.filter((route) => route.path !== '/health')) {
+    for (const { method, path } of closed()) {
       const response = await api.app.request(path, { method });
       expect([path, response.status]).toEqual([path, 401]);
       expect(response.headers.get('www-authenticate')).toBe('Bearer');
@@ -30,7 +33,7 @@ describe('every route', () => {
   });
 
   test('refuses a token that is not known, without saying which part is wrong', async () => {
-    for (const { method, path } of routes.filter((route) => route.path !== '/health')) {
+    for (const { method, path } of closed()) {
       const response = await api.send(method, path, undefined, {
         authorization: 'Bearer cw_guessed',
       });

@@ -4,6 +4,8 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { openApiDocument } from '../../api/app.ts';
 import { attributes, caseLines, foldsOf, ndjsonOf, rules } from '../support/builders.ts';
+import { policyBody } from '../support/github.ts';
+import { openGithubIssuer, runClaims, type TestIssuer } from '../support/github-issuer.ts';
 import { type JobTest, openJobTest } from '../support/jobs.ts';
 
 /** Writes without a required reason, and why that changes nothing that a model would learn. */
@@ -20,6 +22,8 @@ const withoutReason: Record<string, string> = {
   'POST /v1/tokens': 'says who may act, not what is trained',
   'DELETE /v1/tokens/{id}': 'says who may act, not what is trained',
   'POST /v1/workspaces': 'an empty one trains nothing; a reason may be given',
+  'DELETE /v1/github/policies/{id}': 'takes a trust away, which was given with a reason',
+  'POST /v1/github/exchange': 'the policy that it is made by was made with a reason',
   'POST /v1/trainer/reports': 'what a trainer measured, not what anybody decided',
   'POST /v1/trainer/finish': 'what a trainer measured, not what anybody decided',
   'POST /v1/agents/{target}/claim': 'starts what somebody launched with a reason',
@@ -47,11 +51,18 @@ let document: {
   paths: Record<string, Record<string, Operation>>;
   components: { schemas: Record<string, Schema> };
 };
+let issuer: TestIssuer;
 beforeAll(async () => {
   api = await openJobTest();
+  issuer = await openGithubIssuer();
+  api.deps.githubIssuers = [issuer];
+  known.oidc = await issuer.sign(runClaims(api.deps.now()));
   document = openApiDocument(api.app, 'test') as never;
 });
-afterAll(() => api.database.close());
+afterAll(async () => {
+  issuer.close();
+  await api.database.close();
+});
 
 function writes(): [string, Operation][] {
   return Object.entries(document.paths).flatMap(([path, methods]) =>
@@ -88,7 +99,7 @@ test('a schema that asks for no reason in one of its forms does not require one'
 });
 
 /** A request of each write that leaves an entry; they are made in this order. */
-type Step = [route: string, path: () => string, body?: unknown, by?: 'ann' | 'trainer'];
+type Step = [route: string, path: () => string, body?: unknown, by?: string];
 const known: Record<string, string> = {};
 const reason = 'said in this test';
 const lines = caseLines(40);
@@ -185,6 +196,18 @@ const steps: Step[] = [
   ['POST /v1/tokens', () => '/v1/tokens', { name: 'bea at home', actor: 'bea', role: 'reader' }],
   ['DELETE /v1/tokens/{id}', () => `/v1/tokens/${known.id}`],
   ['POST /v1/workspaces', () => '/v1/workspaces', { name: 'clinic', actor: 'bo' }],
+  [
+    'POST /v1/github/policies',
+    () => '/v1/github/policies',
+    { ...policyBody, issuer: () => issuer.issuer, reason },
+  ],
+  [
+    'POST /v1/github/exchange',
+    () => '/v1/github/exchange',
+    { token: () => known.oidc },
+    'github:octo-lab/segmentation@refs/heads/main (run 123/1, by octocat)',
+  ],
+  ['DELETE /v1/github/policies/{id}', () => `/v1/github/policies/${known.id}`],
 ];
 
 type Entry = { sequence: number; reason: string | null; actor: string };

@@ -198,8 +198,10 @@ describe.skipIf(noPostgres())('row-level security', () => {
       const result = await foreign.execute(sql`update ${id} set ${set}`);
       expect([table, (result as unknown as { rowCount: number }).rowCount]).toEqual([table, 0]);
     }
-    const result = await foreign.execute(sql`delete from cases`);
-    expect((result as unknown as { rowCount: number }).rowCount).toBe(0);
+    for (const table of ['cases', 'github_sessions']) {
+      const result = await foreign.execute(sql`delete from ${sql.identifier(table)}`);
+      expect([table, (result as unknown as { rowCount: number }).rowCount]).toEqual([table, 0]);
+    }
   });
 
   test('grants no change of history, not even of one’s own', async () => {
@@ -267,4 +269,10 @@ async function oneOfEach(api: JobTest, owner: Orm): Promise<void> {
     select id, 'cluster', 'one', 'x', '1', '[]', now() from workspaces`);
   await owner.execute(sql`insert into audit_anchors
     select id, now(), 1, 'sha256:x', 'elsewhere' from workspaces`);
+  await owner.execute(sql`insert into github_policies
+    select 'p', workspace_id, 'i', '1', '2', 'a/b', '[]', '[]', null, null, id, '[]', null, 'r',
+      now(), 'x' from datasets`);
+  await owner.execute(sql`insert into github_sessions
+    select 's', workspace_id, id, 'i', 'j', 'sha256:x', 'x', '{}', false, now(), now(), now()
+    from github_policies`);
 }

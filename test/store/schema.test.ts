@@ -6,6 +6,7 @@ import { getTableConfig, PgTable } from 'drizzle-orm/pg-core';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { type Database, rows } from '../../api/store/database.ts';
 import * as core from '../../api/store/schema.ts';
+import * as github from '../../api/store/schema-github.ts';
 import * as jobs from '../../api/store/schema-jobs.ts';
 import * as teams from '../../api/store/schema-teams.ts';
 import { openTestDatabase } from '../support/database.ts';
@@ -40,7 +41,7 @@ async function storedTables({ orm }: Database): Promise<Map<string, Column[]>> {
   return tables;
 }
 
-const declared = [core, jobs, teams]
+const declared = [core, github, jobs, teams]
   .flatMap((tables) => Object.values<unknown>(tables))
   .filter((value) => is(value, PgTable))
   .map((table) => ({

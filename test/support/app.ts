@@ -113,14 +113,14 @@ function asAdmin(shared: Shared, token: string): TestApp {
   };
 }
 
-/** Requests with a token. */
-export function sendingOf(app: OpenAPIHono<Env>, token: string): Sending {
+/** Requests with a token, or without one. */
+export function sendingOf(app: OpenAPIHono<Env>, token: string | null): Sending {
   const send: Sending['send'] = async (method, path, body, headers = {}) => {
     const raw = typeof body === 'string' || body instanceof Uint8Array;
     return await app.request(path, {
       method,
       headers: {
-        authorization: `Bearer ${token}`,
+        ...(token === null ? {} : { authorization: `Bearer ${token}` }),
         ...(body === undefined || raw ? {} : { 'content-type': 'application/json' }),
         ...headers,
       },

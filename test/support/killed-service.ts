@@ -73,7 +73,13 @@ export async function killedService({
     start,
     listening: () => heard,
     standing: async () => {
-      while (!(await heard.then(() => hasNotEnded(child), () => false))) start();
+      while (
+        !(await heard.then(
+          () => hasNotEnded(child),
+          () => false,
+        ))
+      )
+        start();
     },
     kill: () => end('SIGKILL'),
     stop: async () => {

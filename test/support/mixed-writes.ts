@@ -3,7 +3,13 @@
 
 import { randomUUID } from 'node:crypto';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { caseLines, foldsOf, ndjsonOf, attributes as phantomAttributes, rules } from './builders.ts';
+import {
+  caseLines,
+  foldsOf,
+  ndjsonOf,
+  attributes as phantomAttributes,
+  rules,
+} from './builders.ts';
 import type { KilledService } from './killed-service.ts';
 
 /** What a client was told was done: where it stands, and what must stand there. */
@@ -26,7 +32,12 @@ const away = new Set([502, 503, 504]);
 
 async function askUntilAnswered(
   { url, token }: KilledService,
-  { method, path, body, faults }: { method: string; path: string; body?: unknown; faults: string[] },
+  {
+    method,
+    path,
+    body,
+    faults,
+  }: { method: string; path: string; body?: unknown; faults: string[] },
 ): Promise<Answer> {
   const ndjson = typeof body === 'string';
   const headers: Record<string, string> = {
@@ -63,8 +74,7 @@ export function mixedWrites(service: KilledService): MixedWrites {
   }
   const must = async (method: string, path: string, body?: unknown) =>
     await done(await ask(method, path, body), `${method} ${path}`);
-  const keep = (path: string, holds: Record<string, unknown>) =>
-    acknowledged.push({ path, holds });
+  const keep = (path: string, holds: Record<string, unknown>) => acknowledged.push({ path, holds });
 
   async function round(name: string): Promise<void> {
     const dataset = `/v1/datasets/${name}`;
@@ -86,7 +96,13 @@ export function mixedWrites(service: KilledService): MixedWrites {
     const rulesOf = { name: 'r', rules, reason: `rules of ${name}` };
     const ruleSet = await must('POST', `${dataset}/rule-sets`, rulesOf);
     keep(`${dataset}/rule-sets/r@1`, { id: ruleSet.id, digest: ruleSet.digest });
-    const frozen = { version: 1, split: 'five-fold', fold: 0, ruleSet: 'r@1', reason: `of ${name}` };
+    const frozen = {
+      version: 1,
+      split: 'five-fold',
+      fold: 0,
+      ruleSet: 'r@1',
+      reason: `of ${name}`,
+    };
     const snapshot = await must('POST', `${dataset}/snapshots`, frozen);
     keep(`/v1/snapshots/${snapshot.id}`, { digest: snapshot.digest });
     const aliased = { snapshots: { 0: snapshot.id }, reason: `alias of ${name}` };

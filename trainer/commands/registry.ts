@@ -8,6 +8,7 @@ import { demo } from './demo.ts';
 import { diff } from './diff.ts';
 import { doctor } from './doctor.ts';
 import { explain } from './explain.ts';
+import { github } from './github.ts';
 import { gpuHours } from './gpu-hours.ts';
 import type { AddCommand } from './io.ts';
 import { jobs } from './jobs.ts';
@@ -60,5 +61,6 @@ export const commands: Record<string, AddCommand> = {
   agent,
   tokens,
   workspaces,
+  github,
   doctor,
 };

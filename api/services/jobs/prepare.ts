@@ -11,6 +11,7 @@ import type { AuditEntry } from '../../store/audit.ts';
 import type { JobRow, NewJob } from '../../store/jobs.ts';
 import type { SnapshotRow } from '../../store/snapshots.ts';
 import { entryOf } from '../entries.ts';
+import { githubOf } from '../github/sessions.ts';
 import type { AliasUse } from '../snapshots/aliased.ts';
 import { requireTarget } from '../targets.ts';
 import { attemptRow, launchKeyOf, launchSpec } from './attempts.ts';
@@ -86,6 +87,7 @@ function jobRow(
     artifacts: [],
     batchId: source.batchId,
     alias: source.alias,
+    github: githubOf(actor),
     createdAt: deps.now(),
     createdBy: actor.name,
     startedAt: null,
@@ -149,6 +151,7 @@ export async function prepareJob(
       ...(Object.keys(job.monitors).length === 0 ? {} : { monitors: job.monitors }),
       ...(alias === null ? {} : { alias }),
       ...(batchId === null ? {} : { batch: batchId }),
+      ...(actor.github === undefined ? {} : { github: actor.github.claims }),
       ...withdrawnDetail(withdrawn),
     },
   });

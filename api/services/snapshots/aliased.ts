@@ -10,6 +10,14 @@ export type AliasUse = { name: string; number: number };
 
 const written = /^([^@]+)@([^@:]+)(?::([^@:]+))?$/;
 
+/** The parts of `dataset@alias:fold`; null where the key is no such name. */
+export function aliasedParts(
+  key: string,
+): { dataset: string; alias: string; fold: string | undefined } | null {
+  const parts = written.exec(key);
+  return parts === null ? null : { dataset: parts[1], alias: parts[2], fold: parts[3] };
+}
+
 /**
  * The snapshot id that `dataset@alias:fold` stands for now; null where the key is no such name.
  * Throws `not-found` for an unknown dataset, alias or fold, `unprocessable` where the fold is left
@@ -20,9 +28,9 @@ export async function findAliased(
   actor: Actor,
   key: string,
 ): Promise<{ snapshotId: string; alias: AliasUse } | null> {
-  const parts = written.exec(key);
+  const parts = aliasedParts(key);
   if (parts === null) return null;
-  const [, datasetKey, name, fold] = parts;
+  const { dataset: datasetKey, alias: name, fold } = parts;
   const owner = { workspaceId: actor.workspaceId, key: datasetKey };
   const dataset = await findDataset(deps.database.orm, owner);
   if (dataset === undefined) {
