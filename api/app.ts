@@ -35,6 +35,7 @@ import { tokenRoutes } from './routes/tokens.ts';
 import { trainerRoutes } from './routes/trainer.ts';
 import { usageRoutes } from './routes/usage.ts';
 import { versionRoutes } from './routes/versions.ts';
+import { webhookRoutes } from './routes/webhooks.ts';
 import { withdrawalRoutes } from './routes/withdrawals.ts';
 import { actorOfToken, depsWithin } from './services/access.ts';
 import { answerKeeper } from './services/idempotency.ts';
@@ -81,6 +82,7 @@ export function createApp(deps: Deps): OpenAPIHono<Env> {
   app.route('/', usageRoutes());
   app.route('/', agentRoutes());
   app.route('/', tokenRoutes());
+  app.route('/', webhookRoutes());
   app.route('/', auditRoutes());
   app.route('/', auditCheckRoutes());
   return app;

@@ -16,6 +16,9 @@ export type Settings = {
   /** PKCS8, as PEM or base64. */
   auditSigningKey: string | undefined;
   auditAnchor: string | undefined;
+  /** 32 bytes in base64, several after commas. */
+  webhookKey: string | undefined;
+  webhookAllow: string | undefined;
 };
 
 /** Reads the environment. `readFile` is passed in, so that this file stays free of node. */
@@ -36,8 +39,10 @@ export function readEnvironment(
     adminToken: env.CW_ADMIN_TOKEN || undefined,
     targets: readTargets(env.CW_TARGETS, readFile),
     publicUrl: env.CW_PUBLIC_URL,
-    auditSigningKey: signingKey(env.CW_AUDIT_SIGNING_KEY, readFile),
+    auditSigningKey: keyOrFile(env, 'CW_AUDIT_SIGNING_KEY', readFile),
     auditAnchor: env.CW_AUDIT_ANCHOR || undefined,
+    webhookKey: keyOrFile(env, 'CW_WEBHOOK_KEY', readFile),
+    webhookAllow: env.CW_WEBHOOK_ALLOW || undefined,
   };
 }
 
@@ -57,19 +62,19 @@ function ownerUrl(env: Record<string, string | undefined>): string | undefined {
 }
 
 // The key itself, or file:PATH.
-function signingKey(
-  text: string | undefined,
+function keyOrFile(
+  env: Record<string, string | undefined>,
+  name: string,
   readFile: (path: string) => string,
 ): string | undefined {
+  const text = env[name];
   if (!text?.startsWith('file:')) return text || undefined;
   const path = text.slice('file:'.length);
   try {
     return readFile(path);
   } catch (cause) {
     const why = (cause as Error).message;
-    throw new Error(`the file ${path} named by CW_AUDIT_SIGNING_KEY cannot be read: ${why}`, {
-      cause,
-    });
+    throw new Error(`the file ${path} named by ${name} cannot be read: ${why}`, { cause });
   }
 }
 

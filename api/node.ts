@@ -13,20 +13,24 @@ import type { Deps, Log } from './deps.ts';
 import { readEnvironment, type Settings } from './env.ts';
 import { ProblemError } from './errors.ts';
 import { launcherRegistry, type ReadCredential } from './launchers/registry.ts';
+import { resolveName, sendToAddresses } from './node-webhooks.ts';
 import { bootstrapAdmin } from './services/access.ts';
 import { anchorHeads } from './services/audit/head.ts';
 import { auditKeyOf } from './services/audit/signing.ts';
 import { startReconciling } from './services/jobs/reconcile.ts';
+import { forgetDeliveries, startDelivering } from './services/webhooks/deliver.ts';
 import type { Database } from './store/database.ts';
 import { applyMigrations, type Migration } from './store/migrations.ts';
 import { openPglite } from './store/open-pglite.ts';
 import { openPostgres } from './store/open-postgres.ts';
 import { grantService, ownsTables } from './store/service-role.ts';
+import { readWebhooks } from './webhooks.ts';
 
 const root = resolve(import.meta.dirname, '..');
 const tickMs = 1_000;
 // On its own, so that a place that does not answer holds up no job.
 const anchorMs = 10_000;
+const forgetMs = 60_000;
 
 const log: Log = (level, message, fields = {}) => {
   const { cause, ...rest } = fields;
@@ -91,14 +95,16 @@ function startTicking(
   };
 }
 
-// A tick does not wait for the engines that it asks: one that hangs holds up no other target.
-function startReconcileTicks(deps: Deps): () => Promise<void> {
-  const failed = 'the reconciliation tick failed';
+// A tick does not wait for those whom it asks: one that hangs holds up no other.
+function startAsking(
+  begin: (deps: Deps) => Promise<Promise<void>[]>,
+  { deps, failed }: { deps: Deps; failed: string },
+): () => Promise<void> {
   const asking = new Set<Promise<void>>();
   const stop = startTicking(
     async () => {
-      for (const target of await startReconciling(deps)) {
-        const done = target
+      for (const one of await begin(deps)) {
+        const done = one
           .catch((cause: unknown) => log('error', failed, { cause }))
           .then(() => {
             asking.delete(done);
@@ -116,10 +122,15 @@ function startReconcileTicks(deps: Deps): () => Promise<void> {
 
 function startTicks(deps: Deps): () => Promise<void> {
   const stops = [
-    startReconcileTicks(deps),
+    startAsking(startReconciling, { deps, failed: 'the reconciliation tick failed' }),
+    startAsking(startDelivering, { deps, failed: 'webhooks could not be delivered' }),
     startTicking(() => anchorHeads(deps), {
       everyMs: anchorMs,
       failed: 'the heads of the audit chains could not be read',
+    }),
+    startTicking(() => forgetDeliveries(deps), {
+      everyMs: forgetMs,
+      failed: 'old deliveries of webhooks could not be deleted',
     }),
   ];
   return async () => {
@@ -158,11 +169,15 @@ async function configure() {
     const settings = readEnvironment(process.env, (path) => readFileSync(path, 'utf8'));
     const auditKey = await auditKeyOf(settings.auditSigningKey);
     const anchor = readAnchor(settings.auditAnchor, { appendLine });
+    const webhooks = await readWebhooks(
+      { key: settings.webhookKey, allow: settings.webhookAllow },
+      { send: sendToAddresses, resolve: resolveName },
+    );
     const stateDir = resolve(settings.dataDir, 'launches');
     const launcherOf = launcherRegistry({ stateDir, readCredential });
     // A field that no launcher knows stops the start, not the first job.
     for (const target of settings.targets) await launcherOf(target);
-    return { settings, auditKey, anchor, launcherOf };
+    return { settings, auditKey, anchor, webhooks, launcherOf };
   } catch (cause) {
     if (cause instanceof ProblemError) throw cause;
     throw new ProblemError('unprocessable', (cause as Error).message, { cause });
@@ -170,7 +185,7 @@ async function configure() {
 }
 
 async function main(): Promise<void> {
-  const { settings, auditKey, anchor, launcherOf } = await configure();
+  const { settings, auditKey, anchor, webhooks, launcherOf } = await configure();
   const database = await openDatabase(settings);
   const applied = await migrate(database, settings);
   if (applied.length > 0) log('info', 'migrations applied', { applied });
@@ -185,6 +200,7 @@ async function main(): Promise<void> {
     publicUrl: settings.publicUrl ?? `http://127.0.0.1:${settings.port}`,
     auditKey,
     anchor,
+    webhooks,
     version,
     log,
   };

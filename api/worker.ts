@@ -12,8 +12,10 @@ import { bootstrapAdmin } from './services/access.ts';
 import { anchorHeads } from './services/audit/head.ts';
 import { auditKeyOf } from './services/audit/signing.ts';
 import { reconcileJobs } from './services/jobs/reconcile.ts';
+import { deliverWebhooks, forgetDeliveries } from './services/webhooks/deliver.ts';
 import type { Database } from './store/database.ts';
 import { openNeon } from './store/open-neon.ts';
+import { readWebhooks, sendByFetch } from './webhooks.ts';
 
 type Bindings = {
   DATABASE_URL?: string;
@@ -23,6 +25,8 @@ type Bindings = {
   CW_VERSION?: string;
   CW_AUDIT_SIGNING_KEY?: string;
   CW_AUDIT_ANCHOR?: string;
+  CW_WEBHOOK_KEY?: string;
+  CW_WEBHOOK_ALLOW?: string;
 };
 
 type Context = { waitUntil: (work: Promise<unknown>) => void };
@@ -51,6 +55,10 @@ async function requestDeps(env: Bindings, database: Database): Promise<Deps> {
     publicUrl: env.CW_PUBLIC_URL ?? '',
     auditKey: await auditKeyOf(env.CW_AUDIT_SIGNING_KEY),
     anchor: readAnchor(env.CW_AUDIT_ANCHOR),
+    webhooks: await readWebhooks(
+      { key: env.CW_WEBHOOK_KEY, allow: env.CW_WEBHOOK_ALLOW },
+      { send: sendByFetch },
+    ),
     version: env.CW_VERSION ?? 'unknown',
     log,
   };
@@ -87,7 +95,12 @@ export default {
     const database = openDatabase(env);
     const deps = await requestDeps(env, database);
     const tick = bootstrapAdmin(deps, env.CW_ADMIN_TOKEN).then(() =>
-      Promise.all([reconcileJobs(deps), anchorHeads(deps)]),
+      Promise.all([
+        reconcileJobs(deps),
+        anchorHeads(deps),
+        deliverWebhooks(deps),
+        forgetDeliveries(deps),
+      ]),
     );
     context.waitUntil(tick.finally(() => database.close()));
     await tick;

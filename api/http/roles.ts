@@ -36,7 +36,20 @@ export const rolePaths: Partial<Record<Role, readonly string[]>> = {
     'POST /v1/snapshots/{snapshot}/approvals/{id}/revoke',
   ],
   agent: ['POST /v1/agents/{target}/claim', 'POST /v1/agents/attempts/{id}/state'],
-  admin: ['GET /v1/tokens', 'POST /v1/tokens', 'DELETE /v1/tokens/{id}'],
+  admin: [
+    'GET /v1/tokens',
+    'POST /v1/tokens',
+    'DELETE /v1/tokens/{id}',
+    // Their URLs may hold secrets of the receiver.
+    'GET /v1/webhooks',
+    'POST /v1/webhooks',
+    'GET /v1/webhooks/{id}',
+    'DELETE /v1/webhooks/{id}',
+    'POST /v1/webhooks/{id}/enable',
+    'POST /v1/webhooks/{id}/test',
+    'GET /v1/webhooks/{id}/deliveries',
+    'POST /v1/webhooks/{id}/deliveries/{delivery}/redeliver',
+  ],
 };
 
 const written = (path: string) => path.replaceAll(/:(\w+)/g, '{$1}');

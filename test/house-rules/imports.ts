@@ -49,7 +49,7 @@ export const importTable: Row[] = [
       'api/ids.ts',
     ],
     mayTypes: ['api/deps.ts'],
-    packages: [...digests, 'diff'],
+    packages: [...digests, 'diff', 'ipaddr.js'],
   },
   {
     folder: 'api/http/',
@@ -137,7 +137,7 @@ const engineFiles: Rule = {
 };
 
 const mayUseNode =
-  /^(api\/node\.ts|api\/launchers\/(local|docker)([-./].*)|(trainer|infra|test)\/.*)$/;
+  /^(api\/node(-[a-z]+)?\.ts|api\/launchers\/(local|docker)([-./].*)|(trainer|infra|test)\/.*)$/;
 
 const nodeOnly: Rule = {
   name: 'node: only in Node files',
