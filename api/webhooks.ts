@@ -8,7 +8,7 @@ import type { Answer, Outgoing, Webhooks } from './services/webhooks/transport.t
 /** How much of an answer is read: what people are shown is shorter. */
 export const readBytes = 1_024;
 
-/** Reads both variables; undefined without a key. Throws a sentence naming the one that is wrong. */
+/** Reads both variables; undefined without a key. Throws a sentence naming a wrong one. */
 export async function readWebhooks(
   { key, allow }: { key: string | undefined; allow: string | undefined },
   surroundings: Pick<Webhooks, 'send' | 'resolve'>,

@@ -22,6 +22,8 @@ import {
   removeWebhook,
 } from '../services/webhooks/manage.ts';
 
+type Item = Awaited<ReturnType<typeof pageOfDeliveries>>[number];
+
 const tags = ['webhooks'];
 const params = z.object({ id: z.string() });
 
@@ -135,8 +137,8 @@ function deliveryRoutes(routes: ReturnType<typeof router>): void {
       const { id } = c.req.valid('param');
       const query = { id, state, before: decodeNumberCursor(cursor), limit: limit + 1 };
       const items = await pageOfDeliveries(c.get('deps'), c.get('actor'), query);
-      const show = ({ number: _, ...item }: (typeof items)[number]) => item;
-      return c.json(page(items, { limit, keyOf: (item) => item.number, show }), 200);
+      const shown = { limit, keyOf: ({ number }: Item) => number, show: ({ view }: Item) => view };
+      return c.json(page(items, shown), 200);
     },
   );
   routes.openapi(

@@ -13,8 +13,8 @@ export type NewDelivery = Omit<DeliveryRow, 'number'>;
 type Key = { workspaceId: string; webhookId: string; id: string };
 
 /**
- * Takes the webhooks that have something due and rest no longer, for the caller alone until `until`:
- * those that waited longest. One statement, which skips what another process is taking.
+ * Takes the webhooks that have something due and rest no longer, for the caller alone until
+ * `until`: those that waited longest. One statement, which skips what another process is taking.
  */
 export async function moveWebhooksToTaken(
   orm: Orm,

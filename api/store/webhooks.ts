@@ -14,7 +14,7 @@ type Key = { workspaceId: string; id: string };
 const isKey = ({ workspaceId, id }: Key) =>
   and(eq(webhooks.workspaceId, workspaceId), eq(webhooks.id, id));
 
-/** Adds a webhook, which is not told of itself. Throws `conflict` where there are `most` already. */
+/** Adds a webhook, which is not told of itself. Throws `conflict` where `most` are there. */
 export async function insertWebhook(
   orm: Orm,
   { row, most }: { row: WebhookRow; most: number },

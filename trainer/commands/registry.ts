@@ -27,6 +27,7 @@ import { tokens } from './tokens.ts';
 import { usage } from './usage.ts';
 import { verify } from './verify.ts';
 import { watch } from './watch.ts';
+import { webhooks } from './webhooks.ts';
 import { whatIf } from './what-if.ts';
 import { withdraw } from './withdraw.ts';
 
@@ -58,5 +59,6 @@ export const commands: Record<string, AddCommand> = {
   demo,
   agent,
   tokens,
+  webhooks,
   doctor,
 };

@@ -18,10 +18,9 @@ import { requireWebhook, requireWebhooks } from './manage.ts';
 /** After so long the tick takes up a ping whose request was cut off. */
 const pingOwnedMs = 60_000;
 
-function deliveryView(row: DeliveryRow): WebhookDelivery & { number: number } {
-  const { number, id, type, sequence, state, attempts, lastStatus, lastFailure } = row;
+function deliveryView(row: DeliveryRow): WebhookDelivery {
+  const { id, type, sequence, state, attempts, lastStatus, lastFailure } = row;
   return {
-    number,
     id,
     type,
     sequence,
@@ -35,7 +34,7 @@ function deliveryView(row: DeliveryRow): WebhookDelivery & { number: number } {
   };
 }
 
-/** Deliveries of a webhook, newest first; `number` orders them. */
+/** Deliveries of a webhook, newest first, each with the number that orders them. */
 export async function pageOfDeliveries(
   deps: Deps,
   actor: Actor,
@@ -43,7 +42,8 @@ export async function pageOfDeliveries(
 ) {
   await requireWebhook(deps, actor, id);
   const of = { workspaceId: actor.workspaceId, webhookId: id, ...query };
-  return (await listDeliveries(deps.database.orm, of)).map(deliveryView);
+  const found = await listDeliveries(deps.database.orm, of);
+  return found.map((row) => ({ number: row.number, view: deliveryView(row) }));
 }
 
 async function requireDelivery(
