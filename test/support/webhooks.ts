@@ -30,24 +30,26 @@ export type WebhookTest = TestApp & {
   happen: () => Promise<void>;
 };
 
+/** What the service sends with: a key, nothing listed, names that resolve to a public address. */
+export async function webhooksSending(send: Webhooks['send']): Promise<Webhooks> {
+  const box = await secretBoxOf(webhookKey);
+  if (box === undefined) throw new Error('no key');
+  const allowed = readAllowedAddresses(undefined);
+  return { box, allowed, send, resolve: async () => [publicAddress] };
+}
+
 export async function openWebhookTest(
   options: { database?: Database; process?: number } = {},
 ): Promise<WebhookTest> {
   const api = await openTestApp(options);
-  const box = await secretBoxOf(webhookKey);
-  if (box === undefined) throw new Error('no key');
   const received: Received[] = [];
   let answer: (outgoing: Outgoing) => Partial<Answer> | Promise<Partial<Answer>> = () => ({});
   let resolve = (_name: string): string[] => [publicAddress];
-  const webhooks: Webhooks = {
-    box,
-    allowed: readAllowedAddresses(undefined),
-    send: async (outgoing) => {
-      received.push({ ...outgoing, event: JSON.parse(outgoing.body) });
-      return { status: 200, retryAfter: null, text: '', ...(await answer(outgoing)) };
-    },
-    resolve: async (name) => resolve(name),
-  };
+  const sending = await webhooksSending(async (outgoing) => {
+    received.push({ ...outgoing, event: JSON.parse(outgoing.body) });
+    return { status: 200, retryAfter: null, text: '', ...(await answer(outgoing)) };
+  });
+  const webhooks: Webhooks = { ...sending, resolve: async (name) => resolve(name) };
   api.deps.webhooks = webhooks;
   return {
     ...api,

@@ -107,8 +107,7 @@ function outcomeOf({ status, retryAfter, text }: Answer, now: Date): Outcome {
 
 /** The pause after so many tries, longer by up to a fifth at random. */
 function pauseMs({ randomBytes }: Deps, attempts: number): number {
-  const [high, low] = randomBytes(2);
-  const share = (high * 256 + low) / 2 ** 16;
+  const share = randomBytes(4).reduce((sum, byte) => sum * 256 + byte, 0) / 2 ** 32;
   return Math.round(pausesMs[attempts - 1] * (1 + jitter * share));
 }
 

@@ -94,7 +94,7 @@ describe('the box of CW_WEBHOOK_KEY', () => {
   });
 
   test.each([
-    ['not base64!', 'CW_WEBHOOK_KEY is no base64; make one with "openssl rand -base64 32"'],
+    ['not-base64!', 'CW_WEBHOOK_KEY is no base64; make one with "openssl rand -base64 32"'],
     [Buffer.alloc(31).toString('base64'), 'CW_WEBHOOK_KEY has 31 bytes and not 32'],
   ])('is not made of %s', async (text, words) => {
     await expect(secretBoxOf(text)).rejects.toThrow(words);
