@@ -2,7 +2,7 @@
 // connection asks nobody for them again. A connection each, no proxy, no redirect followed.
 
 import { lookup } from 'node:dns/promises';
-import { request as requestHttp } from 'node:http';
+import { type IncomingMessage, request as requestHttp } from 'node:http';
 import { request as requestHttps } from 'node:https';
 import { isIPv6, type LookupFunction } from 'node:net';
 import type { Answer, Outgoing } from './services/webhooks/transport.ts';
@@ -57,16 +57,17 @@ export async function sendToAddresses(outgoing: Outgoing): Promise<Answer> {
   const signal = AbortSignal.timeout(timeoutMs);
   const send = url.protocol === 'https:' ? requestHttps : requestHttp;
   const options = { method: 'POST', headers, agent: false, lookup: answering(addresses), signal };
-  return await new Promise<Answer>((resolve, reject) => {
-    const asked = send(url, options, (answer) => {
-      const { statusCode: status = 0, headers: given } = answer;
-      const retryAfter = given['retry-after'] ?? null;
-      beginningOf(answer).then((text) => resolve({ status, retryAfter, text }), reject);
-    });
+  const answer = await new Promise<IncomingMessage>((resolve, reject) => {
+    const asked = send(url, options, resolve);
     asked.on('error', (cause: NodeJS.ErrnoException) => {
       const said = connectWords[cause.code ?? ''] ?? `could not be reached: ${cause.message}`;
       reject(new Error(signal.aborted ? tooSlow(timeoutMs) : said, { cause }));
     });
     asked.end(body);
   });
+  return {
+    status: answer.statusCode ?? 0,
+    retryAfter: answer.headers['retry-after'] ?? null,
+    text: await beginningOf(answer),
+  };
 }

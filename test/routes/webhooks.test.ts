@@ -176,7 +176,10 @@ describe('a webhook', () => {
       ['POST', `/v1/webhooks/${id}/deliveries/x/redeliver`],
     ];
     for (const [method, path] of requests) {
-      expect([path, (await someone.call(method, path, method === 'GET' ? undefined : asked)).status]).toEqual([path, 403]);
+      expect([
+        path,
+        (await someone.call(method, path, method === 'GET' ? undefined : asked)).status,
+      ]).toEqual([path, 403]);
     }
     await must(api, 200, 'DELETE', `/v1/webhooks/${id}`);
   });
