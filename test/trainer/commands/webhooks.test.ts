@@ -66,6 +66,7 @@ describe('webhooks', () => {
   });
 
   test('test says whether a ping arrived, by its exit code too', async () => {
+    api.answerWith(() => ({}));
     const id = await added();
     const arrived = await counterweight('test', id);
     expect([arrived.code, arrived.said]).toEqual([0, 'the ping arrived: answered 200']);
