@@ -39,6 +39,7 @@ import { tokenRoutes } from './routes/tokens.ts';
 import { trainerRoutes } from './routes/trainer.ts';
 import { usageRoutes } from './routes/usage.ts';
 import { versionRoutes } from './routes/versions.ts';
+import { webhookRoutes } from './routes/webhooks.ts';
 import { withdrawalRoutes } from './routes/withdrawals.ts';
 import { workspaceRoutes } from './routes/workspaces.ts';
 import { actorOfToken, depsOf } from './services/access.ts';
@@ -91,6 +92,7 @@ export function createApp(deps: Deps): OpenAPIHono<Env> {
   app.route('/', tokenRoutes());
   app.route('/', workspaceRoutes(deps));
   app.route('/', githubPolicyRoutes());
+  app.route('/', webhookRoutes());
   app.route('/', auditRoutes());
   app.route('/', auditCheckRoutes());
   return app;

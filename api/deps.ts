@@ -9,6 +9,7 @@ import type { RandomBytes } from './ids.ts';
 import type { Launcher } from './launchers/launcher.ts';
 import type { Anchor } from './services/audit/head.ts';
 import type { AuditKey } from './services/audit/signing.ts';
+import type { Webhooks } from './services/webhooks/transport.ts';
 import type { Database } from './store/database.ts';
 
 export type Log = (level: LogLevel, message: string, fields?: Record<string, unknown>) => void;
@@ -48,6 +49,8 @@ export type Deps = {
   auditKey?: AuditKey;
   /** Where the tick writes the heads of audit chains; absent: nowhere. */
   anchor?: Anchor;
+  /** How webhooks are kept and sent; absent: none can be made, and nothing is sent. */
+  webhooks?: Webhooks;
   version: string;
   log: Log;
   /** Sees every request; absent: nobody does. */

@@ -24,6 +24,9 @@ export type Settings = {
   logLevel: LogLevel;
   githubIssuers: GithubIssuer[];
   githubAudience: string | undefined;
+  /** 32 bytes in base64, several after commas. */
+  webhookKey: string | undefined;
+  webhookAllow: string | undefined;
 };
 
 /** From much to little; `debug` has requests for /health too. */
@@ -57,6 +60,8 @@ export function readEnvironment(
     logLevel: logLevel(env.CW_LOG),
     githubIssuers: readGithubIssuers(env.CW_GITHUB_ISSUERS),
     githubAudience: env.CW_GITHUB_AUDIENCE || undefined,
+    webhookKey: secretOf('CW_WEBHOOK_KEY'),
+    webhookAllow: env.CW_WEBHOOK_ALLOW || undefined,
   };
 }
 

@@ -21,8 +21,10 @@ import { requestWitness } from './node/requests.ts';
 import { settingsOf } from './node/settings.ts';
 import { closeServer, stopOnSignals } from './node/stopping.ts';
 import { startTicks } from './node/ticks.ts';
+import { resolveName, sendToAddresses } from './node/webhooks.ts';
 import { bootstrapAdmin } from './services/access.ts';
 import { auditKeyOf } from './services/audit/signing.ts';
+import { readWebhooks } from './webhooks.ts';
 
 export { readMigrations } from './node/database.ts';
 
@@ -64,11 +66,15 @@ async function configure() {
   try {
     const auditKey = await auditKeyOf(settings.auditSigningKey);
     const anchor = readAnchor(settings.auditAnchor, { appendLine });
+    const webhooks = await readWebhooks(
+      { key: settings.webhookKey, allow: settings.webhookAllow },
+      { send: sendToAddresses, resolve: resolveName },
+    );
     const stateDir = resolve(settings.dataDir, 'launches');
     const launcherOf = launcherRegistry({ stateDir, readCredential });
     // A field that no launcher knows stops the start, not the first job.
     for (const target of settings.targets) await launcherOf(target);
-    return { settings, auditKey, anchor, launcherOf };
+    return { settings, auditKey, anchor, webhooks, launcherOf };
   } catch (cause) {
     if (cause instanceof ProblemError) throw cause;
     throw new ProblemError('unprocessable', (cause as Error).message, { cause });
@@ -77,7 +83,7 @@ async function configure() {
 
 /** The service on its database, ready for requests. */
 async function prepare() {
-  const { settings, auditKey, anchor, launcherOf } = await configure();
+  const { settings, auditKey, anchor, webhooks, launcherOf } = await configure();
   const log = logFrom(settings.logLevel);
   const database = await openDatabase(settings);
   const named = { variable: 'DATABASE_URL', url: settings.databaseUrl ?? '' };
@@ -97,6 +103,7 @@ async function prepare() {
     anchor,
     githubIssuers: settings.githubIssuers,
     githubAudience: settings.githubAudience,
+    webhooks,
     version,
     log,
     witness: requestWitness(log, metrics?.request),

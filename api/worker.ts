@@ -12,8 +12,10 @@ import { bootstrapAdmin } from './services/access.ts';
 import { anchorHeads } from './services/audit/head.ts';
 import { auditKeyOf } from './services/audit/signing.ts';
 import { reconcileJobs } from './services/jobs/reconcile.ts';
+import { deliverWebhooks, forgetDeliveries } from './services/webhooks/deliver.ts';
 import type { Database } from './store/database.ts';
 import { openNeon } from './store/open-neon.ts';
+import { readWebhooks, sendByFetch } from './webhooks.ts';
 
 type Bindings = {
   DATABASE_URL?: string;
@@ -25,6 +27,8 @@ type Bindings = {
   CW_AUDIT_ANCHOR?: string;
   CW_GITHUB_ISSUERS?: string;
   CW_GITHUB_AUDIENCE?: string;
+  CW_WEBHOOK_KEY?: string;
+  CW_WEBHOOK_ALLOW?: string;
 };
 
 type Context = { waitUntil: (work: Promise<unknown>) => void };
@@ -55,6 +59,10 @@ async function requestDeps(env: Bindings, database: Database): Promise<Deps> {
     anchor: readAnchor(env.CW_AUDIT_ANCHOR),
     githubIssuers: readGithubIssuers(env.CW_GITHUB_ISSUERS),
     githubAudience: env.CW_GITHUB_AUDIENCE || undefined,
+    webhooks: await readWebhooks(
+      { key: env.CW_WEBHOOK_KEY, allow: env.CW_WEBHOOK_ALLOW },
+      { send: sendByFetch },
+    ),
     version: env.CW_VERSION ?? 'unknown',
     log,
   };
@@ -91,7 +99,12 @@ export default {
     const database = openDatabase(env);
     const deps = await requestDeps(env, database);
     const tick = bootstrapAdmin(deps, env.CW_ADMIN_TOKEN).then(() =>
-      Promise.all([reconcileJobs(deps), anchorHeads(deps)]),
+      Promise.all([
+        reconcileJobs(deps),
+        anchorHeads(deps),
+        deliverWebhooks(deps),
+        forgetDeliveries(deps),
+      ]),
     );
     context.waitUntil(tick.finally(() => database.close()));
     await tick;

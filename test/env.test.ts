@@ -23,6 +23,8 @@ test('without anything: embedded Postgres, port 8787, one local target', () => {
     targets: [{ name: 'local', engine: 'local' }],
     githubIssuers: [],
     githubAudience: undefined,
+    webhookKey: undefined,
+    webhookAllow: undefined,
   });
 });
 
@@ -40,6 +42,13 @@ test('issuers of GitHub are addresses, or say where their keys are', () => {
     elsewhere,
     { issuer: local, jwks: `${local}/.well-known/jwks` },
   ]);
+});
+
+test('keys stand in the variable itself or in a file', () => {
+  const env = { CW_WEBHOOK_KEY: 'file:/run/key', CW_AUDIT_SIGNING_KEY: 'itself' };
+  const settings = readEnvironment(env, (path) => `what ${path} holds`);
+  expect(settings).toMatchObject({ webhookKey: 'what /run/key holds', auditSigningKey: 'itself' });
+  expect(() => read(env)).toThrow('the file /run/key named by CW_WEBHOOK_KEY cannot be read');
 });
 
 test('the owner of the tables is named beside the role of the service', () => {

@@ -111,7 +111,10 @@ export function createClient({ api, token, fetch, sleep }: ClientOptions): Clien
       const items: Item[] = [];
       for (let cursor: string | null = ''; cursor !== null; ) {
         const query: string = cursor === '' ? 'limit=500' : `limit=500&cursor=${cursor}`;
-        const page = await call<Page<Item>>('GET', `${path}?${query}`);
+        const page = await call<Page<Item>>(
+          'GET',
+          `${path}${path.includes('?') ? '&' : '?'}${query}`,
+        );
         items.push(...page.items);
         cursor = page.nextCursor;
       }

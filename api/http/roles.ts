@@ -47,6 +47,15 @@ export const rolePaths: Partial<Record<Role, readonly string[]>> = {
     'GET /v1/github/policies',
     'POST /v1/github/policies',
     'DELETE /v1/github/policies/{id}',
+    // Their URLs may hold secrets of the receiver.
+    'GET /v1/webhooks',
+    'POST /v1/webhooks',
+    'GET /v1/webhooks/{id}',
+    'DELETE /v1/webhooks/{id}',
+    'POST /v1/webhooks/{id}/enable',
+    'POST /v1/webhooks/{id}/test',
+    'GET /v1/webhooks/{id}/deliveries',
+    'POST /v1/webhooks/{id}/deliveries/{delivery}/redeliver',
   ],
 };
 

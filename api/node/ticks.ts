@@ -1,13 +1,15 @@
-// What the Node entry does again and again beside its requests: asks engines about jobs, writes
-// down the heads of audit chains.
+// What the Node entry does again and again beside its requests: asks engines about jobs,
+// delivers webhooks, writes down the heads of audit chains.
 
 import type { Deps, Log } from '../deps.ts';
 import { anchorHeads } from '../services/audit/head.ts';
 import { startReconciling } from '../services/jobs/reconcile.ts';
+import { forgetDeliveries, startDelivering } from '../services/webhooks/deliver.ts';
 
 const tickMs = 1_000;
 // On its own, so that a place that does not answer holds up no job.
 const anchorMs = 10_000;
+const forgetMs = 60_000;
 
 /** Told of every tick; seconds that it took. */
 export type TickMeasure = (tick: { name: string; seconds: number; failed: boolean }) => void;
@@ -46,31 +48,35 @@ function startTicking(
   };
 }
 
-// A tick does not wait for the engines that it asks: one that hangs holds up no other target.
-function startReconcileTicks(deps: Deps, measure: TickMeasure): () => Promise<void> {
-  const failed = 'the reconciliation tick failed';
+/** `begin` answers a promise for each one that is asked. */
+type Asking = { name: string; each: string; failed: string; begin: () => Promise<Promise<void>[]> };
+
+// A tick does not wait for those whom it asks: one that hangs holds up no other.
+function startAsking(
+  { name, each, failed, begin }: Asking,
+  { log, measure }: { log: Log; measure: TickMeasure },
+): () => Promise<void> {
   const asking = new Set<Promise<void>>();
-  const ask = (target: Promise<void>) => {
+  const ask = (one: Promise<void>) => {
     const started = performance.now();
     const ended = (wrong: boolean) => {
       const seconds = (performance.now() - started) / 1000;
-      measure({ name: 'engine', seconds, failed: wrong });
+      measure({ name: each, seconds, failed: wrong });
       asking.delete(done);
     };
-    const done: Promise<void> = target.then(
+    const done: Promise<void> = one.then(
       () => ended(false),
       (cause: unknown) => {
         ended(true);
-        deps.log('error', failed, { cause });
+        log('error', failed, { cause });
       },
     );
     asking.add(done);
   };
   const run = async () => {
-    for (const target of await startReconciling(deps)) ask(target);
+    for (const one of await begin()) ask(one);
   };
-  const work = { name: 'reconcile', everyMs: tickMs, failed, run };
-  const stop = startTicking(work, { log: deps.log, measure });
+  const stop = startTicking({ name, everyMs: tickMs, failed, run }, { log, measure });
   return async () => {
     await stop();
     await Promise.all(asking);
@@ -79,14 +85,45 @@ function startReconcileTicks(deps: Deps, measure: TickMeasure): () => Promise<vo
 
 /** Starts all of them; what it answers lets those that run come to their end. */
 export function startTicks(deps: Deps, measure: TickMeasure = () => {}): () => Promise<void> {
-  const { log } = deps;
-  const anchoring: Work = {
-    name: 'anchor',
-    everyMs: anchorMs,
-    failed: 'the heads of the audit chains could not be read',
-    run: () => anchorHeads(deps),
-  };
-  const stops = [startReconcileTicks(deps, measure), startTicking(anchoring, { log, measure })];
+  const noted = { log: deps.log, measure };
+  const stops = [
+    startAsking(
+      {
+        name: 'reconcile',
+        each: 'engine',
+        failed: 'the reconciliation tick failed',
+        begin: () => startReconciling(deps),
+      },
+      noted,
+    ),
+    startAsking(
+      {
+        name: 'deliver',
+        each: 'delivery',
+        failed: 'webhooks could not be delivered',
+        begin: () => startDelivering(deps),
+      },
+      noted,
+    ),
+    startTicking(
+      {
+        name: 'anchor',
+        everyMs: anchorMs,
+        failed: 'the heads of the audit chains could not be read',
+        run: () => anchorHeads(deps),
+      },
+      noted,
+    ),
+    startTicking(
+      {
+        name: 'forget',
+        everyMs: forgetMs,
+        failed: 'old deliveries of webhooks could not be deleted',
+        run: () => forgetDeliveries(deps),
+      },
+      noted,
+    ),
+  ];
   return async () => {
     await Promise.all(stops.map((stop) => stop()));
   };

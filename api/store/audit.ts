@@ -5,6 +5,7 @@ import { and, asc, desc, eq, gt, gte, lt, type SQL, sql } from 'drizzle-orm';
 import { canonicalText, sha256Text } from '../ids.ts';
 import type { Orm } from './database.ts';
 import { auditEntries } from './schema.ts';
+import { insertDeliveries } from './webhook-outbox.ts';
 
 /** What a change says of itself. `subject` is `kind/id`, for instance `snapshot/sha256:...`. */
 export type AuditEntry = {
@@ -22,7 +23,10 @@ export type AuditRow = typeof auditEntries.$inferSelect;
 /** What the first entry of a chain names as the hash before it. */
 export const genesisHash = `sha256:${'0'.repeat(64)}`;
 
-/** Appends one entry: hash = SHA-256(previous hash, newline, canonical JSON of the entry). */
+/**
+ * Appends one entry: hash = SHA-256(previous hash, newline, canonical JSON of the entry). The
+ * webhooks that ask for its action are told of it.
+ */
 export async function appendAudit(tx: Orm, entry: AuditEntry): Promise<void> {
   await lockChain(tx, entry.workspaceId);
   const [last] = await tx
@@ -45,6 +49,7 @@ export async function appendAudit(tx: Orm, entry: AuditEntry): Promise<void> {
     previousHash,
     hash: await sha256Text(`${previousHash}\n${text}`),
   });
+  await insertDeliveries(tx, { ...entry, sequence });
 }
 
 /** Held until the end of the transaction: what is written with an audit entry changes no more. */

@@ -49,7 +49,7 @@ export const importTable: Row[] = [
       'api/ids.ts',
     ],
     mayTypes: ['api/deps.ts'],
-    packages: [...digests, 'diff', 'jose'],
+    packages: [...digests, 'diff', 'ipaddr.js', 'jose'],
   },
   {
     folder: 'api/http/',

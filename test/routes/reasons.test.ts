@@ -7,6 +7,7 @@ import { attributes, caseLines, foldsOf, ndjsonOf, rules } from '../support/buil
 import { policyBody } from '../support/github.ts';
 import { openGithubIssuer, runClaims, type TestIssuer } from '../support/github-issuer.ts';
 import { type JobTest, openJobTest } from '../support/jobs.ts';
+import { webhooksSending } from '../support/webhooks.ts';
 
 /** Writes without a required reason, and why that changes nothing that a model would learn. */
 const withoutReason: Record<string, string> = {
@@ -24,6 +25,9 @@ const withoutReason: Record<string, string> = {
   'POST /v1/workspaces': 'an empty one trains nothing; a reason may be given',
   'DELETE /v1/github/policies/{id}': 'takes a trust away, which was given with a reason',
   'POST /v1/github/exchange': 'the policy that it is made by was made with a reason',
+  'DELETE /v1/webhooks/{id}': 'says who is told, not what is trained',
+  'POST /v1/webhooks/{id}/test': 'tells somebody nothing new',
+  'POST /v1/webhooks/{id}/deliveries/{delivery}/redeliver': 'tells somebody again',
   'POST /v1/trainer/reports': 'what a trainer measured, not what anybody decided',
   'POST /v1/trainer/finish': 'what a trainer measured, not what anybody decided',
   'POST /v1/agents/{target}/claim': 'starts what somebody launched with a reason',
@@ -34,6 +38,7 @@ const withoutReason: Record<string, string> = {
 const withoutEntry: Record<string, string> = {
   'POST /v1/datasets/{dataset}/rule-sets/check': 'stores nothing',
   'POST /v1/datasets/{dataset}/what-if': 'stores nothing',
+  'POST /v1/webhooks/{id}/test': 'a ping tells of nothing; webhook.disabled where it is the end',
   'POST /v1/trainer/reports': 'draws are chained in the ledger, whose head job.ended keeps',
   'POST /v1/trainer/finish': 'job.ended follows from the tick',
   'POST /v1/agents/{target}/claim': 'an event of the job, as what any engine says',
@@ -57,6 +62,8 @@ beforeAll(async () => {
   issuer = await openGithubIssuer();
   api.deps.githubIssuers = [issuer];
   known.oidc = await issuer.sign(runClaims(api.deps.now()));
+  const gone = { status: 410, retryAfter: null, text: '' };
+  api.deps.webhooks = await webhooksSending(async () => gone);
   document = openApiDocument(api.app, 'test') as never;
 });
 afterAll(async () => {
@@ -208,6 +215,17 @@ const steps: Step[] = [
     'github:octo-lab/segmentation@refs/heads/main (run 123/1, by octocat)',
   ],
   ['DELETE /v1/github/policies/{id}', () => `/v1/github/policies/${known.id}`],
+  [
+    'POST /v1/webhooks',
+    () => '/v1/webhooks',
+    { url: 'https://hooks.example.org/', events: ['job.*'], reason },
+  ],
+  ['POST /v1/webhooks/{id}/enable', () => `/v1/webhooks/${known.webhook}/enable`, { reason }],
+  [
+    'POST /v1/webhooks/{id}/deliveries/{delivery}/redeliver',
+    () => `/v1/webhooks/${known.webhook}/deliveries/${known.ping}/redeliver`,
+  ],
+  ['DELETE /v1/webhooks/{id}', () => `/v1/webhooks/${known.webhook}`],
 ];
 
 type Entry = { sequence: number; reason: string | null; actor: string };
@@ -262,8 +280,14 @@ describe('the audit entry of', () => {
     expect(after.actor).toBe(by ?? 'admin');
     if (!(route in withoutReason)) expect(after.reason).toBe(reason);
     if (route.endsWith('/cancel')) await endJob(known.id);
+    if (route === 'POST /v1/webhooks') await disableWebhook(known.id);
   });
 });
+
+async function disableWebhook(id: string): Promise<void> {
+  known.webhook = id;
+  known.ping = (await api.call('POST', `/v1/webhooks/${id}/test`)).body.id;
+}
 
 async function endJob(id: string): Promise<void> {
   const exit = { code: 1, signal: null };

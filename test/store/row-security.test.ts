@@ -191,14 +191,15 @@ describe.skipIf(noPostgres())('row-level security', () => {
   });
 
   test('lets another workspace change and delete nothing', async () => {
-    for (const table of ['tokens', 'datasets', 'cases', 'jobs', 'job_attempts', 'agents']) {
+    const changed = ['tokens', 'datasets', 'cases', 'jobs', 'job_attempts', 'agents', 'webhooks'];
+    for (const table of [...changed, 'webhook_deliveries']) {
       const id = sql.identifier(table);
       const column = sql.identifier(table === 'job_attempts' ? 'job_id' : 'workspace_id');
       const set = table === 'cases' ? sql`valid_to = 1` : sql`${column} = ${column}`;
       const result = await foreign.execute(sql`update ${id} set ${set}`);
       expect([table, (result as unknown as { rowCount: number }).rowCount]).toEqual([table, 0]);
     }
-    for (const table of ['cases', 'github_sessions']) {
+    for (const table of ['cases', 'github_sessions', 'webhooks', 'webhook_deliveries']) {
       const result = await foreign.execute(sql`delete from ${sql.identifier(table)}`);
       expect([table, (result as unknown as { rowCount: number }).rowCount]).toEqual([table, 0]);
     }
@@ -267,6 +268,12 @@ async function oneOfEach(api: JobTest, owner: Orm): Promise<void> {
   await owner.execute(sql`insert into job_snapshots select id, 1, snapshot_id, now() from jobs`);
   await owner.execute(sql`insert into agents
     select id, 'cluster', 'one', 'x', '1', '[]', now() from workspaces`);
+  await owner.execute(sql`insert into webhooks (id, workspace_id, url, events, secret, state, reason,
+      created_at, created_by)
+    select 'h', id, 'https://x', '{*}', 's', 'active', 'r', now(), 'x' from workspaces`);
+  await owner.execute(sql`insert into webhook_deliveries (workspace_id, webhook_id, id, type, body,
+      state, attempts, due_at, created_at)
+    select workspace_id, id, 'e', 'ping', '{}', 'pending', 0, now(), now() from webhooks`);
   await owner.execute(sql`insert into audit_anchors
     select id, now(), 1, 'sha256:x', 'elsewhere' from workspaces`);
   await owner.execute(sql`insert into github_policies

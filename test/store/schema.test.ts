@@ -9,6 +9,7 @@ import * as core from '../../api/store/schema.ts';
 import * as github from '../../api/store/schema-github.ts';
 import * as jobs from '../../api/store/schema-jobs.ts';
 import * as teams from '../../api/store/schema-teams.ts';
+import * as webhooks from '../../api/store/schema-webhooks.ts';
 import { openTestDatabase } from '../support/database.ts';
 
 type Column = { name: string; type: string; nullable: boolean };
@@ -41,7 +42,7 @@ async function storedTables({ orm }: Database): Promise<Map<string, Column[]>> {
   return tables;
 }
 
-const declared = [core, github, jobs, teams]
+const declared = [core, github, jobs, teams, webhooks]
   .flatMap((tables) => Object.values<unknown>(tables))
   .filter((value) => is(value, PgTable))
   .map((table) => ({

@@ -28,6 +28,7 @@ import { tokens } from './tokens.ts';
 import { usage } from './usage.ts';
 import { verify } from './verify.ts';
 import { watch } from './watch.ts';
+import { webhooks } from './webhooks.ts';
 import { whatIf } from './what-if.ts';
 import { withdraw } from './withdraw.ts';
 import { workspaces } from './workspaces.ts';
@@ -62,5 +63,6 @@ export const commands: Record<string, AddCommand> = {
   tokens,
   workspaces,
   github,
+  webhooks,
   doctor,
 };

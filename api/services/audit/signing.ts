@@ -2,6 +2,7 @@
 // workerd.
 
 import { canonicalText } from '../../ids.ts';
+import { fromBase64, toBase64 } from '../base64.ts';
 
 /** The newest entry of a chain: what is signed is its canonical JSON, these four keys. */
 export type Head = { workspace: string; sequence: number; hash: string; at: string | null };
@@ -67,12 +68,4 @@ async function readAuditKey(text: string): Promise<AuditKey> {
 /** The text that a signature is over. */
 export function headText({ workspace, sequence, hash, at }: Head): string {
   return canonicalText({ workspace, sequence, hash, at });
-}
-
-function fromBase64(text: string): Uint8Array<ArrayBuffer> {
-  return Uint8Array.from(atob(text), (character) => character.charCodeAt(0));
-}
-
-function toBase64(bytes: Uint8Array): string {
-  return btoa(String.fromCharCode(...bytes));
 }
