@@ -8,6 +8,7 @@ import { authenticated } from './http/auth.ts';
 import type { Env } from './http/context.ts';
 import { docsPage, type OpenApiDocument } from './http/docs-page.ts';
 import { idempotent } from './http/idempotency.ts';
+import { boundedBody, shortAddress } from './http/limits.ts';
 import { unmatched } from './http/methods.ts';
 import { problemAnswer } from './http/problem.ts';
 import { authorized } from './http/roles.ts';
@@ -24,6 +25,7 @@ import { datasetRoutes } from './routes/datasets.ts';
 import { diffRoutes } from './routes/diffs.ts';
 import { jobRoutes } from './routes/jobs.ts';
 import { lineageRoutes } from './routes/lineage.ts';
+import { recovered } from './routes/recovered.ts';
 import { ruleSetRoutes } from './routes/rule-sets.ts';
 import { scoreRoutes } from './routes/scores.ts';
 import { shareRoutes } from './routes/shares.ts';
@@ -44,6 +46,7 @@ export function createApp(deps: Deps): OpenAPIHono<Env> {
   app.onError((error, c) => problemAnswer(c, error, deps.log));
   app.notFound((c) => problemAnswer(c, unmatched(c, app), deps.log));
   app.use('*', requestId());
+  app.use('*', shortAddress);
   app.use('*', storableUrl);
 
   app.route('/', systemRoutes(deps));
@@ -60,8 +63,9 @@ export function createApp(deps: Deps): OpenAPIHono<Env> {
     },
   );
   app.use('/v1/*', authorized());
+  app.use('/v1/*', boundedBody);
   app.use('/v1/*', storableBody);
-  app.use('/v1/*', idempotent(answerKeeper(deps)));
+  app.use('/v1/*', idempotent(answerKeeper(deps), recovered));
   app.route('/', datasetRoutes());
   app.route('/', versionRoutes());
   app.route('/', caseRoutes());

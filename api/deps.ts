@@ -8,6 +8,7 @@ import type { Launcher } from './launchers/launcher.ts';
 import type { Anchor } from './services/audit/head.ts';
 import type { AuditKey } from './services/audit/signing.ts';
 import type { Database } from './store/database.ts';
+import type { KeyClaim } from './store/idempotency-keys.ts';
 
 export type Log = (
   level: 'info' | 'warn' | 'error',
@@ -31,6 +32,8 @@ export type Deps = {
   anchor?: Anchor;
   version: string;
   log: Log;
+  /** Of a request under an Idempotency-Key: every change that it makes is stored with this. */
+  claim?: KeyClaim;
 };
 
 /** Who asks: the person or machine named on every row and entry that the request writes. */
