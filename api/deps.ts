@@ -3,6 +3,7 @@
 
 import type { LaunchTarget } from './contract/targets.ts';
 import type { Role } from './contract/tokens.ts';
+import type { RateLimits } from './http/rate-limits.ts';
 import type { RandomBytes } from './ids.ts';
 import type { Launcher } from './launchers/launcher.ts';
 import type { Anchor } from './services/audit/head.ts';
@@ -32,6 +33,17 @@ export type Deps = {
   anchor?: Anchor;
   version: string;
   log: Log;
+  /** Absent: nobody is refused for asking too often. */
+  rateLimits?: RateLimits;
+  /** From where a request comes, as it is counted; absent: all from one place. */
+  addressOf?: (request: {
+    env: unknown;
+    /** Headers X-Forwarded-For and CF-Connecting-IP. */
+    forwarded: string | undefined;
+    connecting: string | undefined;
+  }) => string;
+  /** Origins whose pages may read answers; absent or empty: none but its own. */
+  corsOrigins?: string[];
   /** Of a request under an Idempotency-Key: every change that it makes is stored with this. */
   claim?: KeyClaim;
 };

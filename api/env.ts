@@ -2,6 +2,9 @@
 // sentence that names the variable.
 
 import { type LaunchTarget, launchTargetsSchema } from './contract/targets.ts';
+import { readNetworks } from './http/client-address.ts';
+import { readOrigins } from './http/headers.ts';
+import { type Budgets, readBudgets } from './http/rate-limits.ts';
 
 export type Settings = {
   port: number;
@@ -16,6 +19,10 @@ export type Settings = {
   /** PKCS8, as PEM or base64. */
   auditSigningKey: string | undefined;
   auditAnchor: string | undefined;
+  /** Null: nobody is refused for asking too often. */
+  budgets: Budgets | null;
+  trustedProxies: ReturnType<typeof readNetworks>;
+  corsOrigins: string[];
 };
 
 /** Reads the environment. `readFile` is passed in, so that this file stays free of node. */
@@ -38,6 +45,9 @@ export function readEnvironment(
     publicUrl: env.CW_PUBLIC_URL,
     auditSigningKey: signingKey(env.CW_AUDIT_SIGNING_KEY, readFile),
     auditAnchor: env.CW_AUDIT_ANCHOR || undefined,
+    budgets: readBudgets(env.CW_RATE_LIMITS),
+    trustedProxies: readNetworks(env.CW_TRUSTED_PROXIES),
+    corsOrigins: readOrigins(env.CW_CORS_ORIGINS),
   };
 }
 

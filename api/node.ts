@@ -4,19 +4,24 @@
 import { randomBytes } from 'node:crypto';
 import { existsSync, mkdirSync, readdirSync, readFileSync } from 'node:fs';
 import { open, readFile } from 'node:fs/promises';
+import type { Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { join, resolve } from 'node:path';
-import { serve } from '@hono/node-server';
+import { type ServerType, serve } from '@hono/node-server';
+import { getConnInfo } from '@hono/node-server/conninfo';
 import { readAnchor } from './anchors.ts';
 import { createApp } from './app.ts';
 import type { Deps, Log } from './deps.ts';
 import { readEnvironment, type Settings } from './env.ts';
 import { ProblemError } from './errors.ts';
+import { clientAddress } from './http/client-address.ts';
+import { brokenRequest } from './http/problem.ts';
 import { launcherRegistry, type ReadCredential } from './launchers/registry.ts';
 import { bootstrapAdmin } from './services/access.ts';
 import { anchorHeads } from './services/audit/head.ts';
 import { auditKeyOf } from './services/audit/signing.ts';
 import { startReconciling } from './services/jobs/reconcile.ts';
+import { nodeLimiter } from './services/rate-limits.ts';
 import type { Database } from './store/database.ts';
 import { applyMigrations, type Migration } from './store/migrations.ts';
 import { openPglite } from './store/open-pglite.ts';
@@ -169,6 +174,39 @@ async function configure() {
   }
 }
 
+/** Who may come in, and how often. */
+function doors(settings: Settings, database: Database) {
+  const { budgets, trustedProxies: trusted, corsOrigins } = settings;
+  const limiter = nodeLimiter({ database, now: () => new Date() });
+  const rateLimits = budgets === null ? undefined : { budgets, limiter, lately: new Set<string>() };
+  const addressOf: Deps['addressOf'] = ({ env, forwarded }) => {
+    const { remote } = getConnInfo({ env } as Parameters<typeof getConnInfo>[0]);
+    return clientAddress({ peer: remote.address ?? '', forwarded, trusted });
+  };
+  return { rateLimits, addressOf, corsOrigins };
+}
+
+// Headers come at once or not at all; a body has longer, since parts of cases come over slow lines.
+const patience = {
+  headersTimeout: 15_000,
+  requestTimeout: 300_000,
+  keepAliveTimeout: 30_000,
+  connectionsCheckingInterval: 5_000,
+};
+
+/** Serves the app; what is not even HTTP is answered with a problem document too. */
+export function listen(
+  fetch: Parameters<typeof serve>[0]['fetch'],
+  { port, listen: hostname }: Pick<Settings, 'port' | 'listen'>,
+): ServerType {
+  const server = serve({ fetch, port, hostname, serverOptions: patience }) as Server;
+  server.on('clientError', (error: NodeJS.ErrnoException, socket) => {
+    if (socket.writable) socket.end(brokenRequest(error.code));
+    else socket.destroy();
+  });
+  return server;
+}
+
 async function main(): Promise<void> {
   const { settings, auditKey, anchor, launcherOf } = await configure();
   const database = await openDatabase(settings);
@@ -187,11 +225,12 @@ async function main(): Promise<void> {
     anchor,
     version,
     log,
+    ...doors(settings, database),
   };
   const made = await bootstrapAdmin(deps, settings.adminToken);
   if (made !== null) process.stdout.write(`admin token (shown only now): ${made}\n`);
   const app = createApp(deps);
-  const server = serve({ fetch: app.fetch, port: settings.port, hostname: settings.listen });
+  const server = listen(app.fetch, settings);
   server.on('error', (error: Error) => {
     log('error', `cannot listen on ${settings.listen}:${settings.port}: ${error.message}`);
     process.exit(1);

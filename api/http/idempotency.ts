@@ -28,9 +28,10 @@ export type AnswerKeeper<Entry> = {
     | { is: 'running'; retryAfterSeconds: number }
     | { is: 'other' }
   >;
-  renew: (claim: Claim) => Promise<void>;
+  renew: (claim: Claim) => Promise<boolean>;
   keep: (kept: { claim: Claim; answer: KeptAnswer }) => Promise<void>;
-  release: (claim: Claim) => Promise<void>;
+  /** Gives the claim back; false where somebody else has it. */
+  release: (claim: Claim) => Promise<boolean>;
 };
 
 /** The answer of a request that was done, or `again` where serving it again does no harm. */
@@ -41,6 +42,7 @@ export type Recover<Entry> = (
 
 const refusals = {
   running: 'A request with this Idempotency-Key is still being served; ask again in a moment.',
+  lost: 'This took so long that a repeat of it is served instead, and nothing of it was stored; ask again under the same Idempotency-Key.',
   secret:
     'The request with this Idempotency-Key was done; its answer held a secret, which is not kept. Where it was lost, revoke what was made and send it again with a new key.',
   other: 'This Idempotency-Key was used for another request; choose a new key.',
@@ -100,7 +102,10 @@ async function served<Entry>(
   } finally {
     clearInterval(renewing);
   }
-  if (!c.res.ok) return await keeper.release(claim);
+  if (!c.res.ok) {
+    if (await keeper.release(claim)) return;
+    throw new ProblemError('conflict', refusals.lost, { retryAfterSeconds: 1 });
+  }
   const secret = c.res.headers.get('cache-control') === 'no-store';
   const answer = secret ? secretKept : { status: c.res.status, body: await c.res.clone().text() };
   await keeper.keep({ claim, answer });

@@ -4,11 +4,14 @@
 import type { Context } from 'hono';
 import { bodyLimit } from 'hono/body-limit';
 import { createMiddleware } from 'hono/factory';
+import { timeout } from 'hono/timeout';
 import { uploadLimits } from '../contract/cases.ts';
 import { summaryLimits } from '../contract/scores.ts';
 import { splitLimits } from '../contract/splits.ts';
+import { reportLimits } from '../contract/trainer.ts';
 import { ProblemError } from '../errors.ts';
 import type { Env } from './context.ts';
+import type { Budgets } from './rate-limits.ts';
 import { routeOf } from './route-name.ts';
 
 export const requestLimits = {
@@ -63,6 +66,31 @@ export const boundedBody = createMiddleware<Env>(async (c, next) => {
   if (Number(c.req.header('content-length') ?? 0) > limit) tooLarge(limit)();
   await next(); // what is not announced is counted as it is read
 });
+
+/** Answers `unavailable` for a request that takes too long; streams take as long as they come. */
+export const timely = createMiddleware<Env>(async (c, next) => {
+  if (isStreamedBody(c)) return await next();
+  const late = () =>
+    new ProblemError(
+      'unavailable',
+      `This took over ${requestLimits.seconds} s and may still be done; look before you repeat it, or repeat it under its Idempotency-Key.`,
+      { retryAfterSeconds: 10 },
+    );
+  await timeout(requestLimits.seconds * 1000, late as never)(c, next);
+});
+
+const mebibytes = (bytes: number) => `${bytes / 1024 / 1024} MiB`;
+
+/** The limits in sentences, for the reference. */
+export function limitsText(budgets: Budgets | undefined): string {
+  const { bodyBytes, depth, addressLength, seconds } = requestLimits;
+  const sizes = `Limits: a JSON body ${mebibytes(bodyBytes)} and ${depth} levels deep, a report ${reportLimits.bytes / 1e6} MB, a part of cases ${mebibytes(uploadLimits.partBytes)} unzipped with lines of ${mebibytes(uploadLimits.lineBytes)}, a split ${mebibytes(splitLimits.bodyBytes)}, scores ${mebibytes(summaryLimits.bytes)}, an address ${addressLength} characters (413, 422); a request that is no stream ${seconds} s (503).`;
+  if (budgets === undefined) return sizes;
+  const { token, trainer, address } = budgets;
+  const rate = ({ perSecond, burst }: { perSecond: number; burst: number }) =>
+    `${perSecond} requests a second and ${burst} at once`;
+  return `${sizes} A token may make ${rate(token)}, the token of a job's attempt ${rate(trainer)}, an address without a known token ${rate(address)} (429; see the headers RateLimit, RateLimit-Policy and Retry-After).`;
+}
 
 /** Throws `unprocessable` for JSON whose brackets stand deeper in each other than any of ours. */
 export function refuseDeep(text: string, where = 'The body'): void {

@@ -4,8 +4,9 @@
 import type { Context } from 'hono';
 import { HTTPException } from 'hono/http-exception';
 import type { Log } from '../deps.ts';
-import { type InputFault, ProblemError, problemKinds } from '../errors.ts';
+import { type InputFault, ProblemError, type ProblemKind, problemKinds } from '../errors.ts';
 import type { Env } from './context.ts';
+import { databaseFault } from './database-faults.ts';
 
 function asProblem(error: unknown): ProblemError {
   if (error instanceof ProblemError) return error;
@@ -15,6 +16,8 @@ function asProblem(error: unknown): ProblemError {
       'The body is not valid JSON. Send one JSON document with Content-Type: application/json.',
     );
   }
+  const fault = databaseFault(error);
+  if (fault !== undefined) return fault;
   return new ProblemError(
     'internal',
     'Something failed that should not have. Nothing was stored half; try again, and report the requestId if it repeats.',
@@ -45,6 +48,22 @@ export function problemAnswer(c: Context<Env>, error: unknown, log: Log): Respon
     headers['retry-after'] = String(problem.retryAfterSeconds);
   }
   return c.body(JSON.stringify(body), status, headers);
+}
+
+/** What a parser of HTTP refused, as a whole answer: nothing of it has reached the app. */
+export function brokenRequest(code: string | undefined): string {
+  const [line, kind, detail]: [string, ProblemKind, string] =
+    code === 'HPE_HEADER_OVERFLOW'
+      ? ['431 Request Header Fields Too Large', 'too-large', 'The headers are over 16 KiB.']
+      : code === 'ERR_HTTP_REQUEST_TIMEOUT'
+        ? ['408 Request Timeout', 'invalid-request', 'The request came too slowly; send it again.']
+        : ['400 Bad Request', 'invalid-request', 'This is not a well-formed HTTP request.'];
+  const { title } = problemKinds[kind];
+  const status = Number.parseInt(line, 10);
+  const type = `/docs#problem-${kind}`;
+  const body = JSON.stringify({ type, title, status, detail, instance: '', requestId: '' });
+  const headers = `content-type: application/problem+json\r\ncontent-length: ${body.length}`;
+  return `HTTP/1.1 ${line}\r\nconnection: close\r\n${headers}\r\n\r\n${body}`;
 }
 
 /** A zod issue list as input faults with JSON pointers. */

@@ -38,6 +38,7 @@ export function trainerRoutes(deps: Deps) {
     c.set('deps', deps);
     const { job } = await session(c, { allowRevoked: c.req.path.endsWith('/finish') });
     c.set('deps', depsWithin(deps, job.workspaceId));
+    c.set('tokenPassed', true);
     await next();
   });
   routes.use('/v1/trainer/*', bodyLimit({ maxSize: reportLimits.bytes, onError: tooLarge }));

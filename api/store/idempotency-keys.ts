@@ -60,12 +60,13 @@ async function sweep(
     select key from idempotency_keys where ${old} order by created_at limit ${sweptAtOnce}))`);
 }
 
-/** Renews a claim; nothing where it was lost. */
+/** Renews a claim; false where it was lost. */
 export async function moveClaimUntil(
   orm: Orm,
   { claimedUntil, ...claim }: KeyClaim & { claimedUntil: Date },
-): Promise<void> {
-  await orm.update(idempotencyKeys).set({ claimedUntil }).where(claimedBy(claim));
+): Promise<boolean> {
+  const renewed = orm.update(idempotencyKeys).set({ claimedUntil }).where(claimedBy(claim));
+  return (await renewed.returning()).length > 0;
 }
 
 /**
@@ -84,11 +85,7 @@ export async function noteEntry(
       returning 1`,
   );
   if (noted.length > 0) return;
-  throw new ProblemError(
-    'conflict',
-    'This request took so long that a repeat of it is served instead; nothing of it was stored. Ask again under the same Idempotency-Key.',
-    { retryAfterSeconds: 1 },
-  );
+  throw new ProblemError('conflict', 'A repeat of this request is served instead.');
 }
 
 /** Keeps the answer of a claimed request. */
@@ -101,13 +98,14 @@ export async function moveKeyToAnswered(
 
 /**
  * Gives a claim back. A key whose request changed nothing is forgotten, so that it may be tried
- * again; otherwise the next repeat is answered from what was stored.
+ * again; otherwise the next repeat is answered from what was stored. False where it was lost.
  */
 export async function releaseClaim(
   orm: Orm,
   { now, ...claim }: KeyClaim & { now: Date },
-): Promise<void> {
+): Promise<boolean> {
   const untouched = and(claimedBy(claim), sql`entries = '{}'`);
-  await orm.delete(idempotencyKeys).where(untouched);
-  await moveClaimUntil(orm, { ...claim, claimedUntil: new Date(now.getTime() - 1) });
+  const forgotten = await orm.delete(idempotencyKeys).where(untouched).returning();
+  if (forgotten.length > 0) return true;
+  return await moveClaimUntil(orm, { ...claim, claimedUntil: new Date(now.getTime() - 1) });
 }

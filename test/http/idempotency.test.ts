@@ -91,17 +91,21 @@ test('a request that loses its claim on the way stores nothing; its repeat does,
   // Another process serves the repeat while this one stands still for longer than its claim lasts.
   const other = await openTestApp({ database: api.database, process: 2 });
   other.moveClock(9 * day);
-  const request = posted('k6', { name: 'slow', attributes: {} });
+  const rules = { target: { terms: [] }, sampling: { terms: [] } };
+  const request = posted('k6', { name: 'slow', rules, reason: 'r' });
+  const path = '/v1/datasets/first/rule-sets';
   let repeat: Response | undefined;
   const slow = createApp(
     withMeanwhile(api.deps, async () => {
-      repeat = await other.app.request('/v1/datasets', request);
+      repeat = await other.app.request(path, request);
     }),
   );
-  const first = await slow.request('/v1/datasets', request);
+  const first = await slow.request(path, request);
   expect([repeat?.status, first.status, first.headers.get('retry-after')]).toEqual([201, 409, '1']);
-  const again = await other.app.request('/v1/datasets', request);
+  const again = await other.app.request(path, request);
   expect(await again.json()).toEqual(await repeat?.json());
+  const { items } = (await api.call('GET', path)).body;
+  expect(items.map((each: { version: number }) => each.version)).toEqual([1]);
 });
 
 test('a request that fails after it has stored something is not made twice', async () => {
