@@ -16,6 +16,12 @@ function asProblem(error: unknown): ProblemError {
       'The body is not valid JSON. Send one JSON document with Content-Type: application/json.',
     );
   }
+  if (error instanceof HTTPException && error.status === 415) {
+    return new ProblemError(
+      'unsupported-media-type',
+      'Send one JSON document with Content-Type: application/json.',
+    );
+  }
   const fault = databaseFault(error);
   if (fault !== undefined) return fault;
   return new ProblemError(
