@@ -4,10 +4,10 @@
 import { randomBytes } from 'node:crypto';
 import { existsSync, mkdirSync, readdirSync, readFileSync } from 'node:fs';
 import { open, readFile } from 'node:fs/promises';
-import type { Server } from 'node:http';
+import { createServer, type Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { join, resolve } from 'node:path';
-import { type ServerType, serve } from '@hono/node-server';
+import { getRequestListener } from '@hono/node-server';
 import { getConnInfo } from '@hono/node-server/conninfo';
 import { readAnchor } from './anchors.ts';
 import { createApp } from './app.ts';
@@ -15,7 +15,7 @@ import type { Deps, Log } from './deps.ts';
 import { readEnvironment, type Settings } from './env.ts';
 import { ProblemError } from './errors.ts';
 import { clientAddress } from './http/client-address.ts';
-import { brokenRequest } from './http/problem.ts';
+import { brokenRequest, brokenResponse } from './http/problem.ts';
 import { launcherRegistry, type ReadCredential } from './launchers/registry.ts';
 import { bootstrapAdmin } from './services/access.ts';
 import { anchorHeads } from './services/audit/head.ts';
@@ -196,10 +196,12 @@ const patience = {
 
 /** Serves the app; what is not even HTTP is answered with a problem document too. */
 export function listen(
-  fetch: Parameters<typeof serve>[0]['fetch'],
+  fetch: Parameters<typeof getRequestListener>[0],
   { port, listen: hostname }: Pick<Settings, 'port' | 'listen'>,
-): ServerType {
-  const server = serve({ fetch, port, hostname, serverOptions: patience }) as Server;
+): Server {
+  const errorHandler = () => brokenResponse();
+  const server = createServer(patience, getRequestListener(fetch, { hostname, errorHandler }));
+  server.listen(port, hostname);
   server.on('clientError', (error: NodeJS.ErrnoException, socket) => {
     if (socket.writable) socket.end(brokenRequest(error.code));
     else socket.destroy();

@@ -22,6 +22,9 @@ function asProblem(error: unknown): ProblemError {
       'Send one JSON document with Content-Type: application/json.',
     );
   }
+  if (isAborted(error)) {
+    return new ProblemError('invalid-request', 'The body ended before it was complete.');
+  }
   const fault = databaseFault(error);
   if (fault !== undefined) return fault;
   return new ProblemError(
@@ -30,6 +33,10 @@ function asProblem(error: unknown): ProblemError {
     { cause: error },
   );
 }
+
+// How Node says that the other side closed the connection while its body was read.
+const isAborted = (error: unknown) =>
+  error instanceof Error && error.message === 'aborted' && 'code' in error;
 
 /** Answers an error as `application/problem+json`. */
 export function problemAnswer(c: Context<Env>, error: unknown, log: Log): Response {
@@ -56,20 +63,29 @@ export function problemAnswer(c: Context<Env>, error: unknown, log: Log): Respon
   return c.body(JSON.stringify(body), status, headers);
 }
 
+const broken = (status: number, kind: ProblemKind, detail: string): string => {
+  const { title } = problemKinds[kind];
+  const type = `/docs#problem-${kind}`;
+  return JSON.stringify({ type, title, status, detail, instance: '', requestId: '' });
+};
+const malformed = broken(400, 'invalid-request', 'This is not a well-formed HTTP request.');
+
 /** What a parser of HTTP refused, as a whole answer: nothing of it has reached the app. */
 export function brokenRequest(code: string | undefined): string {
-  const [line, kind, detail]: [string, ProblemKind, string] =
+  const [line, body] =
     code === 'HPE_HEADER_OVERFLOW'
-      ? ['431 Request Header Fields Too Large', 'too-large', 'The headers are over 16 KiB.']
+      ? ['431 Request Header Fields Too Large', broken(431, 'too-large', 'Headers over 16 KiB.')]
       : code === 'ERR_HTTP_REQUEST_TIMEOUT'
-        ? ['408 Request Timeout', 'invalid-request', 'The request came too slowly; send it again.']
-        : ['400 Bad Request', 'invalid-request', 'This is not a well-formed HTTP request.'];
-  const { title } = problemKinds[kind];
-  const status = Number.parseInt(line, 10);
-  const type = `/docs#problem-${kind}`;
-  const body = JSON.stringify({ type, title, status, detail, instance: '', requestId: '' });
+        ? ['408 Request Timeout', broken(408, 'invalid-request', 'The request came too slowly.')]
+        : ['400 Bad Request', malformed];
   const headers = `content-type: application/problem+json\r\ncontent-length: ${body.length}`;
   return `HTTP/1.1 ${line}\r\nconnection: close\r\n${headers}\r\n\r\n${body}`;
+}
+
+/** The same for an address or a host that is none, which is found a step later. */
+export function brokenResponse(): Response {
+  const headers = { 'content-type': 'application/problem+json' };
+  return new Response(malformed, { status: 400, headers });
 }
 
 /** A zod issue list as input faults with JSON pointers. */

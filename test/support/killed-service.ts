@@ -20,6 +20,8 @@ export type KilledService = {
   start: () => void;
   /** Rejects with its last words where it ends by itself before it listens. */
   listening: () => Promise<void>;
+  /** Of the process that runs now. */
+  pid: () => number;
   /** Kills it, wherever it is. */
   kill: () => Promise<void>;
   /** Ends it and removes its data. */
@@ -70,6 +72,7 @@ export async function killedService({
     said,
     start,
     listening: () => heard,
+    pid: () => child.pid as number,
     kill: () => end('SIGKILL'),
     stop: async () => {
       await end('SIGTERM');
