@@ -7,10 +7,13 @@ import type { Deps } from './deps.ts';
 import { authenticated } from './http/auth.ts';
 import type { Env } from './http/context.ts';
 import { docsPage, type OpenApiDocument } from './http/docs-page.ts';
+import { readableFrom, secured } from './http/headers.ts';
 import { idempotent } from './http/idempotency.ts';
+import { boundedBody, limitsText, shortAddress, timely } from './http/limits.ts';
 import { unmatched } from './http/methods.ts';
 import { permitted } from './http/permitted.ts';
 import { problemAnswer } from './http/problem.ts';
+import { type Budgets, rateLimited } from './http/rate-limits.ts';
 import { authorized } from './http/roles.ts';
 import { router } from './http/router.ts';
 import { storableBody, storableUrl } from './http/texts.ts';
@@ -28,6 +31,7 @@ import { diffRoutes } from './routes/diffs.ts';
 import { githubExchangeRoutes, githubPolicyRoutes } from './routes/github.ts';
 import { jobRoutes } from './routes/jobs.ts';
 import { lineageRoutes } from './routes/lineage.ts';
+import { recovered } from './routes/recovered.ts';
 import { ruleSetRoutes } from './routes/rule-sets.ts';
 import { scoreRoutes } from './routes/scores.ts';
 import { shareRoutes } from './routes/shares.ts';
@@ -51,11 +55,23 @@ export function createApp(deps: Deps): OpenAPIHono<Env> {
   app.onError((error, c) => problemAnswer(c, error, deps.log));
   app.notFound((c) => problemAnswer(c, unmatched(c, app), deps.log));
   app.use('*', requestId({ limitLength: 128 }), traced(), witnessed(deps.witness));
+  app.use('*', secured(deps));
+  if (deps.corsOrigins?.length) app.use('*', readableFrom(deps.corsOrigins));
+  app.use('*', shortAddress);
+  app.use('*', async (c, next) => {
+    const forwarded = c.req.header('x-forwarded-for');
+    const connecting = c.req.header('cf-connecting-ip');
+    c.set('address', deps.addressOf?.({ env: c.env, forwarded, connecting }) ?? 'unknown');
+    await next();
+  });
+  app.use('*', rateLimited(deps.rateLimits));
+  app.use('*', timely);
   app.use('*', storableUrl);
 
   app.route('/', systemRoutes(deps));
-  app.get('/openapi.json', (c) => c.json(openApiDocument(app, deps.version)));
-  app.get('/docs', (c) => c.html(docsPage(openApiDocument(app, deps.version))));
+  const document = () => openApiDocument(app, deps.version, deps.rateLimits?.budgets);
+  app.get('/openapi.json', (c) => c.json(document()));
+  app.get('/docs', (c) => c.html(docsPage(document(), c.get('secureHeadersNonce'))));
 
   app.route('/', trainerRoutes(deps)); // its own token, of one attempt
   app.route('/', githubExchangeRoutes(deps)); // a token of GitHub, in its body
@@ -68,9 +84,10 @@ export function createApp(deps: Deps): OpenAPIHono<Env> {
     },
   );
   app.use('/v1/*', authorized());
+  app.use('/v1/*', boundedBody);
   app.use('/v1/*', storableBody);
   app.use('/v1/*', permitted(requirePermitted));
-  app.use('/v1/*', idempotent(answerKeeper(deps)));
+  app.use('/v1/*', idempotent(answerKeeper(deps), recovered));
   app.route('/', datasetRoutes());
   app.route('/', versionRoutes());
   app.route('/', caseRoutes());
@@ -99,7 +116,11 @@ export function createApp(deps: Deps): OpenAPIHono<Env> {
 }
 
 /** The OpenAPI 3.1 document of the app's routes. */
-export function openApiDocument(app: OpenAPIHono<Env>, version: string): OpenApiDocument {
+export function openApiDocument(
+  app: OpenAPIHono<Env>,
+  version: string,
+  budgets?: Budgets,
+): OpenApiDocument {
   app.openAPIRegistry.registerComponent('securitySchemes', 'bearer', {
     type: 'http',
     scheme: 'bearer',
@@ -109,8 +130,7 @@ export function openApiDocument(app: OpenAPIHono<Env>, version: string): OpenApi
     info: {
       title: 'Counterweight',
       version,
-      description:
-        'Decides how often each training case is drawn and how much its loss counts, keeps every such decision as an immutable version, launches the jobs that use it, and proves that they did.',
+      description: `Decides how often each training case is drawn and how much its loss counts, keeps every such decision as an immutable version, launches the jobs that use it, and proves that they did. ${limitsText(budgets)}`,
     },
     security: [{ bearer: [] }],
   }) as unknown as OpenApiDocument;

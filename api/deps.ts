@@ -5,12 +5,14 @@ import type { GithubClaims, GithubIssuer } from './contract/github.ts';
 import type { LaunchTarget } from './contract/targets.ts';
 import type { Role } from './contract/tokens.ts';
 import type { LogLevel } from './env.ts';
+import type { RateLimits } from './http/rate-limits.ts';
 import type { RandomBytes } from './ids.ts';
 import type { Launcher } from './launchers/launcher.ts';
 import type { Anchor } from './services/audit/head.ts';
 import type { AuditKey } from './services/audit/signing.ts';
 import type { Webhooks } from './services/webhooks/transport.ts';
 import type { Database } from './store/database.ts';
+import type { KeyClaim } from './store/idempotency-keys.ts';
 
 export type Log = (level: LogLevel, message: string, fields?: Record<string, unknown>) => void;
 
@@ -55,6 +57,19 @@ export type Deps = {
   log: Log;
   /** Sees every request; absent: nobody does. */
   witness?: Witness;
+  /** Absent: nobody is refused for asking too often. */
+  rateLimits?: RateLimits;
+  /** From where a request comes, as it is counted; absent: all from one place. */
+  addressOf?: (request: {
+    env: unknown;
+    /** Headers X-Forwarded-For and CF-Connecting-IP. */
+    forwarded: string | undefined;
+    connecting: string | undefined;
+  }) => string;
+  /** Origins whose pages may read answers; absent or empty: none but its own. */
+  corsOrigins?: string[];
+  /** Of a request under an Idempotency-Key: every change that it makes is stored with this. */
+  claim?: KeyClaim;
 };
 
 /** What a session of a GitHub workflow run may do: what its policy trusts the run with. */

@@ -3,6 +3,9 @@
 
 import { type GithubIssuer, githubIssuersSchema } from './contract/github.ts';
 import { type LaunchTarget, launchTargetsSchema } from './contract/targets.ts';
+import { readNetworks } from './http/client-address.ts';
+import { readOrigins } from './http/headers.ts';
+import { type Budgets, readBudgets } from './http/rate-limits.ts';
 
 export type Settings = {
   port: number;
@@ -27,6 +30,10 @@ export type Settings = {
   /** 32 bytes in base64, several after commas. */
   webhookKey: string | undefined;
   webhookAllow: string | undefined;
+  /** Null: nobody is refused for asking too often. */
+  budgets: Budgets | null;
+  trustedProxies: ReturnType<typeof readNetworks>;
+  corsOrigins: string[];
 };
 
 /** From much to little; `debug` has requests for /health too. */
@@ -62,6 +69,9 @@ export function readEnvironment(
     githubAudience: env.CW_GITHUB_AUDIENCE || undefined,
     webhookKey: secretOf('CW_WEBHOOK_KEY'),
     webhookAllow: env.CW_WEBHOOK_ALLOW || undefined,
+    budgets: readBudgets(env.CW_RATE_LIMITS),
+    trustedProxies: readNetworks(env.CW_TRUSTED_PROXIES),
+    corsOrigins: readOrigins(env.CW_CORS_ORIGINS),
   };
 }
 

@@ -6,7 +6,6 @@ import { existsSync, readFileSync } from 'node:fs';
 import { open, readFile } from 'node:fs/promises';
 import type { AddressInfo } from 'node:net';
 import { join, resolve } from 'node:path';
-import { type ServerType, serve } from '@hono/node-server';
 import { readAnchor } from './anchors.ts';
 import { createApp } from './app.ts';
 import type { Deps, Log } from './deps.ts';
@@ -18,6 +17,7 @@ import { openDatabase, prepareSchema, reaching, root } from './node/database.ts'
 import { createMetrics, type Metrics } from './node/metrics.ts';
 import { listenForMetrics } from './node/metrics-listener.ts';
 import { requestWitness } from './node/requests.ts';
+import { doors, listen } from './node/server.ts';
 import { settingsOf } from './node/settings.ts';
 import { closeServer, stopOnSignals } from './node/stopping.ts';
 import { startTicks } from './node/ticks.ts';
@@ -107,23 +107,11 @@ async function prepare() {
     version,
     log,
     witness: requestWitness(log, metrics?.request),
+    ...doors(settings, database),
   };
   const made = await reaching(named, () => bootstrapAdmin(deps, settings.adminToken));
   if (made !== null) process.stdout.write(`admin token (shown only now): ${made}\n`);
   return { settings, deps, database, metrics };
-}
-
-/** Resolves when it listens; a port that cannot be had ends the start with a sentence. */
-async function listen(deps: Deps, { port, listen: hostname }: Settings): Promise<ServerType> {
-  const server = serve({ fetch: createApp(deps).fetch, port, hostname });
-  await new Promise<void>((resolve, reject) => {
-    server.once('listening', resolve);
-    server.once('error', (cause: Error) => {
-      const detail = `cannot listen on ${hostname}:${port}: ${cause.message}`;
-      reject(new ProblemError('unavailable', detail, { cause }));
-    });
-  });
-  return server;
 }
 
 async function listenMetrics(metrics: Metrics | undefined, { metrics: address }: Settings) {
@@ -139,7 +127,7 @@ async function main(): Promise<void> {
   const stop = stopOnSignals();
   const { settings, deps, database, metrics } = await prepare();
   const closeMetrics = await listenMetrics(metrics, settings);
-  const server = await listen(deps, settings);
+  const server = await listen(createApp(deps).fetch, settings);
   const { port } = server.address() as AddressInfo;
   if (settings.publicUrl === undefined) deps.publicUrl = `http://127.0.0.1:${port}`;
   process.stdout.write(`listening on http://${hostOf(settings.listen)}:${port}\n`);

@@ -7,11 +7,15 @@ import { createApp } from './app.ts';
 import type { Deps, Log } from './deps.ts';
 import { readGithubIssuers, readTargets } from './env.ts';
 import { ProblemError } from './errors.ts';
+import { keyOf } from './http/client-address.ts';
+import { readOrigins } from './http/headers.ts';
+import { readBudgets } from './http/rate-limits.ts';
 import { createAgentLauncher } from './launchers/agent.ts';
 import { bootstrapAdmin } from './services/access.ts';
 import { anchorHeads } from './services/audit/head.ts';
 import { auditKeyOf } from './services/audit/signing.ts';
 import { reconcileJobs } from './services/jobs/reconcile.ts';
+import { bindingLimiter, type RateLimitBinding } from './services/rate-limits.ts';
 import { deliverWebhooks, forgetDeliveries } from './services/webhooks/deliver.ts';
 import type { Database } from './store/database.ts';
 import { openNeon } from './store/open-neon.ts';
@@ -29,6 +33,11 @@ type Bindings = {
   CW_GITHUB_AUDIENCE?: string;
   CW_WEBHOOK_KEY?: string;
   CW_WEBHOOK_ALLOW?: string;
+  CW_RATE_LIMIT?: RateLimitBinding;
+  CW_RATE_LIMIT_TRAINER?: RateLimitBinding;
+  CW_RATE_LIMIT_ADDRESS?: RateLimitBinding;
+  CW_RATE_LIMITS?: string;
+  CW_CORS_ORIGINS?: string;
 };
 
 type Context = { waitUntil: (work: Promise<unknown>) => void };
@@ -37,6 +46,20 @@ const log: Log = (level, message, fields = {}) => {
   const cause = fields.cause instanceof Error ? fields.cause.message : undefined;
   console.log(JSON.stringify({ level, message, ...fields, cause }));
 };
+
+/** Tokens that were valid lately, for as long as this isolate lives. */
+const lately = new Set<string>();
+
+// Cloudflare says from where a request comes in a header that it alone writes.
+function doors(env: Bindings): Pick<Deps, 'rateLimits' | 'addressOf' | 'corsOrigins'> {
+  const { CW_RATE_LIMIT: token, CW_RATE_LIMIT_TRAINER: trainer } = env;
+  const budgets = readBudgets(env.CW_RATE_LIMITS);
+  const corsOrigins = readOrigins(env.CW_CORS_ORIGINS);
+  if (token === undefined || budgets === null) return { corsOrigins };
+  const limiter = bindingLimiter({ token, trainer, address: env.CW_RATE_LIMIT_ADDRESS });
+  const rateLimits = { budgets, limiter, lately };
+  return { rateLimits, addressOf: ({ connecting }) => keyOf(connecting ?? 'unknown'), corsOrigins };
+}
 
 async function requestDeps(env: Bindings, database: Database): Promise<Deps> {
   return {
@@ -65,6 +88,7 @@ async function requestDeps(env: Bindings, database: Database): Promise<Deps> {
     ),
     version: env.CW_VERSION ?? 'unknown',
     log,
+    ...doors(env),
   };
 }
 

@@ -25,6 +25,9 @@ test('without anything: embedded Postgres, port 8787, one local target', () => {
     githubAudience: undefined,
     webhookKey: undefined,
     webhookAllow: undefined,
+    budgets: { token: { perSecond: 200, burst: 2000 } },
+    trustedProxies: [],
+    corsOrigins: [],
   });
 });
 
@@ -65,6 +68,9 @@ test.each([
   [{ CW_LISTEN: 'http://10.0.0.1' }, 'CW_LISTEN must be an address'],
   [{ DATABASE_OWNER_URL: owner }, 'DATABASE_OWNER_URL needs DATABASE_URL'],
   [{ DATABASE_URL: owner, DATABASE_OWNER_URL: owner }, 'must name two different roles'],
+  [{ CW_RATE_LIMITS: 'much' }, 'CW_RATE_LIMITS is off, or address='],
+  [{ CW_TRUSTED_PROXIES: 'the proxy' }, 'CW_TRUSTED_PROXIES is a list'],
+  [{ CW_CORS_ORIGINS: '*' }, 'CW_CORS_ORIGINS is a list of exact origins'],
   [{ CW_TARGETS: '[{' }, 'the JSON in CW_TARGETS'],
   [{ CW_TARGETS: 'targets.json' }, 'targets.json'],
   [{ CW_TARGETS: '[{"name": "x", "engine": "abacus"}]' }, 'CW_TARGETS: target "x", engine: '],

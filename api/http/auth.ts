@@ -21,6 +21,7 @@ export function bearerToken(header: string | undefined): string {
 export function authenticated(findActor: (token: string) => Promise<Actor>) {
   return createMiddleware<Env>(async (c, next) => {
     c.set('actor', await findActor(bearerToken(c.req.header('authorization'))));
+    c.set('tokenPassed', true);
     await next();
   });
 }

@@ -4,5 +4,16 @@ import type { Actor, Deps } from '../deps.ts';
 
 /** `deps` sees the actor's workspace only, where the database can keep others away. */
 export type Env = {
-  Variables: { requestId: string; traceId: string; actor: Actor; deps: Deps };
+  Variables: {
+    requestId: string;
+    traceId: string;
+    /** From where it comes, as it is counted. */
+    address: string;
+    /** The bearer token of this request was found valid. */
+    tokenPassed: boolean;
+    /** What a style of the page must carry to hold. */
+    secureHeadersNonce?: string;
+    actor: Actor;
+    deps: Deps;
+  };
 };

@@ -62,13 +62,13 @@ function byTag(document: OpenApiDocument): Map<string, [string, string, Operatio
   return groups;
 }
 
-/** The whole page as HTML. */
-export function docsPage(document: OpenApiDocument) {
+/** The whole page as HTML; its style carries the nonce by which the page's policy knows it. */
+export function docsPage(document: OpenApiDocument, nonce = '') {
   const groups = [...byTag(document)];
   const schemas = Object.entries(document.components?.schemas ?? {});
   return html`<!doctype html><html lang="en"><head><meta charset="utf-8">
 <meta name="viewport" content="width=device-width, initial-scale=1">
-<title>${document.info.title}</title><style>${raw(style)}</style></head><body>
+<title>${document.info.title}</title><style nonce="${nonce}">${raw(style)}</style></head><body>
 <h1>${document.info.title} <small>${document.info.version}</small></h1>
 <p>${document.info.description ?? ''}</p>
 <p>The machine-readable form is <a href="/openapi.json">/openapi.json</a>.

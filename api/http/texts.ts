@@ -5,10 +5,9 @@ import { createMiddleware } from 'hono/factory';
 import { isStorableText } from '../contract/shared.ts';
 import { ProblemError } from '../errors.ts';
 import type { Env } from './context.ts';
+import { isStreamedBody, refuseDeep } from './limits.ts';
 import { isJsonDocument } from './negotiation.ts';
 
-/** Read as a stream by their route, which knows every text that it takes: ids of cases. */
-const streamed = /^\/v1\/datasets\/[^/]+\/versions\/[^/]+\/splits\/[^/]+$/;
 const spelled = /\\u(0000|d[89a-f])/i;
 
 /** Refuses a zero character in path or query. */
@@ -19,12 +18,16 @@ export const storableUrl = createMiddleware<Env>(async (c, next) => {
   await next();
 });
 
-/** Refuses a JSON body with such a text in a value or a name, by pointer. */
+/**
+ * Refuses a JSON body with such a text in a value or a name, by pointer, and one that is too deep.
+ * What a route reads as a stream, it checks itself: it knows every text that it takes.
+ */
 export const storableBody = createMiddleware<Env>(async (c, next) => {
-  const checked = c.req.method !== 'GET' && !streamed.test(c.req.path);
+  const checked = c.req.method !== 'GET' && !isStreamedBody(c);
   if (checked && isJsonDocument(c.req.header('content-type'))) {
     // As bytes: read as text, a zipped file would be spoilt for a route that can unzip it.
     const text = new TextDecoder().decode(await c.req.arrayBuffer());
+    refuseDeep(text);
     const pointer = spelled.test(text) ? pointerToUnstorable(parsed(text)) : null;
     if (pointer !== null) {
       const detail = 'a zero character or half of a surrogate pair, which cannot be stored';

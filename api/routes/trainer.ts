@@ -40,6 +40,7 @@ export function trainerRoutes(deps: Deps) {
     const session = await trainerSession(deps, token, { allowRevoked });
     c.set('trainer', session);
     c.set('deps', depsWithin(deps, session.job.workspaceId));
+    c.set('tokenPassed', true);
     await next();
   });
   routes.use('/v1/trainer/*', bodyLimit({ maxSize: reportLimits.bytes, onError: tooLarge }));

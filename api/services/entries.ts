@@ -4,7 +4,7 @@ import type { Actor, Deps } from '../deps.ts';
 import type { AuditEntry } from '../store/audit.ts';
 
 export function entryOf(
-  deps: Pick<Deps, 'now'>,
+  deps: Pick<Deps, 'now' | 'claim'>,
   actor: Actor,
   change: {
     action: string;
@@ -23,5 +23,6 @@ export function entryOf(
     subject: change.subject,
     reason: change.reason ?? null,
     detail: change.detail ?? {},
+    claim: deps.claim,
   };
 }

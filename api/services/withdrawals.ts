@@ -8,6 +8,7 @@ import { countSnapshotsWith, findCaseOrdinal } from '../store/case-usage.ts';
 import {
   findWithdrawal,
   insertWithdrawal,
+  listToldOfWithdrawal,
   listWithdrawals,
   type WithdrawalRow,
 } from '../store/withdrawals.ts';
@@ -65,6 +66,21 @@ export async function withdrawCase(
   const jobs = await insertWithdrawal(deps.database.orm, row, entry);
   if (jobs === null) throw await withdrawnAlready(deps, row);
   const snapshots = await countSnapshotsWith(deps.database.orm, { datasetId, ordinal });
+  return { ...withdrawalView(row), snapshots, jobs };
+}
+
+/** A withdrawal with the snapshots that hold its case now, and the jobs that were told of it. */
+export async function getWithdrawn(
+  deps: Deps,
+  actor: Actor,
+  { dataset: key, caseId }: { dataset: string; caseId: string },
+): Promise<WithdrawnCase> {
+  const dataset = await requireDataset(deps, actor, key);
+  const ordinal = await requireKnownCase(deps, { dataset, caseId });
+  const named = { datasetId: dataset.id, caseId };
+  const row = (await findWithdrawal(deps.database.orm, named)) as WithdrawalRow;
+  const jobs = await listToldOfWithdrawal(deps.database.orm, named);
+  const snapshots = await countSnapshotsWith(deps.database.orm, { ...named, ordinal });
   return { ...withdrawalView(row), snapshots, jobs };
 }
 

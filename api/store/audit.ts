@@ -1,9 +1,10 @@
 // The audit chain. Every store function that changes something takes an AuditEntry and appends it
 // in its own transaction, so a change without its entry, or the reverse, cannot exist.
 
-import { and, asc, desc, eq, gt, gte, lt, type SQL, sql } from 'drizzle-orm';
+import { and, asc, desc, eq, gt, gte, inArray, lt, type SQL, sql } from 'drizzle-orm';
 import { canonicalText, sha256Text } from '../ids.ts';
 import type { Orm } from './database.ts';
+import { type KeyClaim, noteEntry } from './idempotency-keys.ts';
 import { auditEntries } from './schema.ts';
 import { insertDeliveries } from './webhook-outbox.ts';
 
@@ -16,6 +17,8 @@ export type AuditEntry = {
   subject: string;
   reason: string | null;
   detail: Record<string, unknown>;
+  /** The claim of a request under an Idempotency-Key; it is no part of what is written. */
+  claim?: KeyClaim;
 };
 
 export type AuditRow = typeof auditEntries.$inferSelect;
@@ -24,10 +27,10 @@ export type AuditRow = typeof auditEntries.$inferSelect;
 export const genesisHash = `sha256:${'0'.repeat(64)}`;
 
 /**
- * Appends one entry: hash = SHA-256(previous hash, newline, canonical JSON of the entry). The
- * webhooks that ask for its action are told of it.
+ * Appends one entry: hash = SHA-256(previous hash, newline, canonical JSON of the entry). Throws
+ * `conflict` where the request that makes the change has lost its claim to another.
  */
-export async function appendAudit(tx: Orm, entry: AuditEntry): Promise<void> {
+export async function appendAudit(tx: Orm, { claim, ...entry }: AuditEntry): Promise<void> {
   await lockChain(tx, entry.workspaceId);
   const [last] = await tx
     .select({ sequence: auditEntries.sequence, hash: auditEntries.hash })
@@ -50,6 +53,7 @@ export async function appendAudit(tx: Orm, entry: AuditEntry): Promise<void> {
     hash: await sha256Text(`${previousHash}\n${text}`),
   });
   await insertDeliveries(tx, { ...entry, sequence });
+  if (claim !== undefined) await noteEntry(tx, { claim, sequence });
 }
 
 /** Held until the end of the transaction: what is written with an audit entry changes no more. */
@@ -114,6 +118,21 @@ export async function listAuditEntries(orm: Orm, filter: AuditFilter): Promise<A
     .where(and(...conditions))
     .orderBy(asc(auditEntries.sequence))
     .limit(filter.limit);
+}
+
+/** Some entries of a workspace by their sequences, in chain order. */
+export async function listAuditEntriesAt(
+  orm: Orm,
+  { workspaceId, sequences }: { workspaceId: string; sequences: number[] },
+): Promise<AuditRow[]> {
+  if (sequences.length === 0) return [];
+  return await orm
+    .select()
+    .from(auditEntries)
+    .where(
+      and(eq(auditEntries.workspaceId, workspaceId), inArray(auditEntries.sequence, sequences)),
+    )
+    .orderBy(asc(auditEntries.sequence));
 }
 
 /** The newest entry of a workspace's chain, or undefined. */

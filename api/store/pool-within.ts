@@ -4,6 +4,9 @@
 import type { Pool, PoolClient, QueryConfig } from 'pg';
 import type { Orm, Session } from './database.ts';
 
+/** No statement of the service takes so long; a request has a little more for all of its own. */
+const longestStatement = '110s';
+
 const workspaceOf = new WeakMap<PoolClient, string>();
 
 /**
@@ -15,7 +18,10 @@ export function poolWithin(pool: Pool, workspaceId: string): Pool {
     const client = await pool.connect();
     if (workspaceOf.get(client) === workspaceId) return client;
     try {
-      await client.query("select set_config('counterweight.workspace', $1, false)", [workspaceId]);
+      await client.query(
+        "select set_config('counterweight.workspace', $1, false), set_config('statement_timeout', $2, false)",
+        [workspaceId, longestStatement],
+      );
     } catch (cause) {
       client.release(true);
       throw cause;

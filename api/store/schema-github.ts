@@ -1,4 +1,4 @@
-// The tables of migrations/0016_github.sql as drizzle sees them.
+// The tables of migrations/0015_github.sql as drizzle sees them.
 
 import { boolean, jsonb, pgTable, text, timestamp } from 'drizzle-orm/pg-core';
 import type { GithubClaims, GithubEvent } from '../contract/github.ts';

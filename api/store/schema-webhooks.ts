@@ -1,4 +1,4 @@
-// The tables of migrations/0018_webhooks.sql as drizzle sees them.
+// The tables of migrations/0017_webhooks.sql as drizzle sees them.
 
 import { bigint, integer, pgTable, text, timestamp } from 'drizzle-orm/pg-core';
 import type { DeliveryState } from '../contract/webhooks.ts';

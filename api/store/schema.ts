@@ -153,6 +153,15 @@ export const idempotencyKeys = pgTable('idempotency_keys', {
   status: integer('status'),
   answer: text('answer'),
   createdAt: instant('created_at').notNull(),
+  claim: text('claim'),
+  claimedUntil: instant('claimed_until'),
+  /** Sequences of the audit entries that the request has written. */
+  entries: bigint('entries', { mode: 'number' }).array().notNull(),
+});
+
+export const rateCounters = pgTable('rate_counters', {
+  key: text('key').primaryKey(),
+  freeAt: instant('free_at').notNull(),
 });
 
 export const auditEntries = pgTable('audit_entries', {

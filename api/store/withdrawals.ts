@@ -65,6 +65,20 @@ async function listRunningWith(
   );
 }
 
+/** Jobs that were told of a withdrawal, and how they are now. */
+export async function listToldOfWithdrawal(
+  orm: Orm,
+  { datasetId, caseId }: { datasetId: string; caseId: string },
+): Promise<RunningJob[]> {
+  return await rows(
+    orm,
+    sql`select j.id, j.state from jobs j where j.dataset_id = ${datasetId} and exists (
+      select 1 from job_events e where e.job_id = j.id and e.kind = 'caseWithdrawn'
+        and e.detail ->> 'caseId' = ${caseId})
+      order by j.id`,
+  );
+}
+
 export async function findWithdrawal(
   orm: Orm,
   { datasetId, caseId }: { datasetId: string; caseId: string },

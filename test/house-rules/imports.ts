@@ -55,7 +55,7 @@ export const importTable: Row[] = [
     folder: 'api/http/',
     may: ['api/contract/', 'api/errors.ts', 'api/ids.ts'],
     mayTypes: ['api/deps.ts'],
-    packages: [...hono, '@streamparser/json'],
+    packages: [...hono, '@streamparser/json', 'ipaddr.js'],
   },
   ...['api/routes/', 'api/console/'].map((folder) => ({
     folder,

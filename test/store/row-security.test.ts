@@ -70,7 +70,7 @@ describe.skipIf(noPostgres())('row-level security', () => {
     const named = await rows<{ name: string }>(
       owner(),
       sql`select relname as name from pg_class where relkind = 'r'
-        and relnamespace = 'public'::regnamespace and relname <> 'schema_migrations' order by 1`,
+        and relnamespace = 'public'::regnamespace and relname not in ('schema_migrations', 'rate_counters') order by 1`,
     );
     tables = named.map(({ name }) => name);
   });
@@ -172,6 +172,14 @@ describe.skipIf(noPostgres())('row-level security', () => {
     for (const table of tables) {
       expect([table, await countOf(silent, table)]).toEqual([table, 0]);
     }
+  });
+
+  test('shows the counters of requests to the service alone: they are of no workspace', async () => {
+    const key = sql`insert into rate_counters values ('token:x', now())`;
+    await postgres.database.orm.execute(key);
+    expect(await countOf(postgres.database.orm, 'rate_counters')).toBe(1);
+    expect(await countOf(own, 'rate_counters')).toBe(0);
+    expect(await refusal(own.execute(key))).toContain('row-level security');
   });
 
   test('refuses a row that another workspace writes into this one', async () => {

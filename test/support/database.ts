@@ -6,7 +6,6 @@ import { existsSync, readFileSync, renameSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { readMigrations } from '../../api/node.ts';
-import type { Database } from '../../api/store/database.ts';
 import { applyMigrations } from '../../api/store/migrations.ts';
 import { openPglite } from '../../api/store/open-pglite.ts';
 
@@ -15,7 +14,7 @@ const key = createHash('sha256').update(JSON.stringify(migrations)).digest('hex'
 const dump = join(tmpdir(), `counterweight-test-database-${key}.tar`);
 
 /** A fresh database with every migration applied, in memory. */
-export async function openTestDatabase(): Promise<Database> {
+export async function openTestDatabase(): ReturnType<typeof openPglite> {
   if (existsSync(dump)) {
     return await openPglite({ loadDataDir: new Blob([readFileSync(dump)]) });
   }

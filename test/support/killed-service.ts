@@ -22,6 +22,8 @@ export type KilledService = {
   listening: () => Promise<void>;
   /** Waits until it listens, as whoever supervises it: where it ended by itself it starts again. */
   standing: () => Promise<void>;
+  /** Of the process that runs now. */
+  pid: () => number;
   /** Kills it, wherever it is. */
   kill: () => Promise<void>;
   /** Ends it and removes its data. */
@@ -81,6 +83,7 @@ export async function killedService({
       )
         start();
     },
+    pid: () => child.pid as number,
     kill: () => end('SIGKILL'),
     stop: async () => {
       await end('SIGTERM');

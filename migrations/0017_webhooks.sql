@@ -66,9 +66,9 @@ begin
   execute format('grant select, insert on all tables in schema public to %I', service);
   execute format('grant usage on all sequences in schema public to %I', service);
   execute format('grant update on tokens, datasets, dataset_versions, cases, idempotency_keys, jobs,
-    job_attempts, agents, webhooks, webhook_deliveries to %I', service);
+    job_attempts, agents, rate_counters, webhooks, webhook_deliveries to %I', service);
   execute format('grant delete on cases, splits, upload_parts, idempotency_keys, webhooks,
-    webhook_deliveries, github_sessions to %I', service);
+    webhook_deliveries, github_sessions, rate_counters to %I', service);
   execute format('grant update (removed_at, removed_by) on github_policies to %I', service);
   execute format('grant execute on function analyze_cases() to %I', service);
 end

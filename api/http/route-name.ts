@@ -1,0 +1,10 @@
+// Which declared route a request goes to, by the name that tables of routes use.
+
+import type { Context } from 'hono';
+import { matchedRoutes } from 'hono/route';
+
+/** For instance `POST /v1/jobs/{id}/cancel`; undefined where no route is declared. */
+export function routeOf(c: Context): string | undefined {
+  const route = matchedRoutes(c).find(({ method }) => method !== 'ALL');
+  return route && `${route.method} ${route.path.replaceAll(/:(\w+)/g, '{$1}')}`;
+}
