@@ -275,7 +275,7 @@ describe('a process that is killed', () => {
     api.answerWith(
       () =>
         new Promise((resolve) => {
-          finish = () => resolve({});
+          finish = () => resolve({ status: 500 });
         }),
     );
     await api.happen();
@@ -289,7 +289,7 @@ describe('a process that is killed', () => {
     expect(api.received.map(({ headers }) => headers['webhook-id'])).toEqual(
       Array(2).fill(api.received[0].event.id),
     );
-    finishFirst(); // it was only slow: what it stores comes too late
+    finishFirst(); // it was only slow: what it would store comes too late
     await first;
     await pass(3, hour);
     expect(api.received).toHaveLength(2);
