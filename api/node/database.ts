@@ -52,7 +52,8 @@ export async function reaching<Value>(
   try {
     return await work();
   } catch (cause) {
-    const fault = databaseFault(cause, url);
+    // What already names its variable is left as it is.
+    const fault = cause instanceof ProblemError ? undefined : databaseFault(cause, url);
     if (fault === undefined) throw cause;
     throw new ProblemError('unavailable', `${variable}: ${fault}`, { cause });
   }

@@ -49,6 +49,19 @@ describe.skipIf(noPostgres())('migrating', () => {
     );
   }, 120_000);
 
+  test('a start names the variable of the role that it could not enter as', async () => {
+    const url = new URL(env.DATABASE_OWNER_URL);
+    url.password = 'a-wrong-one';
+    const { code, stderr } = await node('api/node.ts', [], {
+      ...env,
+      DATABASE_OWNER_URL: url.href,
+    });
+    expect([code, stderr]).toEqual([
+      1,
+      'cannot start: DATABASE_OWNER_URL: Postgres refuses the password of role "postgres".\n',
+    ]);
+  }, 120_000);
+
   test('two at once: one applies everything, the other finds nothing to do', async () => {
     expect(await migrate('--check')).toMatchObject({
       code: 1,
