@@ -39,29 +39,37 @@ import { withdrawalRoutes } from './routes/withdrawals.ts';
 import { actorOfToken, depsWithin } from './services/access.ts';
 import { answerKeeper } from './services/idempotency.ts';
 
+/**
+ * The app. Only the log and the version are used of `deps` where requests bring their own; so
+ * handlers take `c.get('deps')`.
+ */
 export function createApp(deps: Deps): OpenAPIHono<Env> {
   const app = router();
   app.onError((error, c) => problemAnswer(c, error, deps.log));
   app.notFound((c) => problemAnswer(c, unmatched(c, app), deps.log));
   app.use('*', requestId());
+  app.use('*', async (c, next) => {
+    c.set('deps', c.env?.deps ?? deps);
+    await next();
+  });
   app.use('*', storableUrl);
 
-  app.route('/', systemRoutes(deps));
+  app.route('/', systemRoutes());
   app.get('/openapi.json', (c) => c.json(openApiDocument(app, deps.version)));
   app.get('/docs', (c) => c.html(docsPage(openApiDocument(app, deps.version))));
 
-  app.route('/', trainerRoutes(deps)); // its own token, of one attempt
+  app.route('/', trainerRoutes()); // its own token, of one attempt
   app.use(
     '/v1/*',
-    authenticated((token) => actorOfToken(deps, token)),
+    authenticated((token, c) => actorOfToken(c.get('deps'), token)),
     async (c, next) => {
-      c.set('deps', depsWithin(deps, c.get('actor').workspaceId));
+      c.set('deps', depsWithin(c.get('deps'), c.get('actor').workspaceId));
       await next();
     },
   );
   app.use('/v1/*', authorized());
   app.use('/v1/*', storableBody);
-  app.use('/v1/*', idempotent(answerKeeper(deps)));
+  app.use('/v1/*', (c, next) => idempotent(answerKeeper(c.get('deps')))(c, next));
   app.route('/', datasetRoutes());
   app.route('/', versionRoutes());
   app.route('/', caseRoutes());

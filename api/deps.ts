@@ -18,6 +18,11 @@ export type Log = (
 export type Deps = {
   /** The same object in every request of one process: what its caches are kept by. */
   process: object;
+  /**
+   * The same, for work that one request begins and others wait for. In workerd it is a request's
+   * own, since no request may wait for a promise of another there; absent: `process`.
+   */
+  sharedWork?: object;
   database: Database;
   now: () => Date;
   randomBytes: RandomBytes;

@@ -2,5 +2,11 @@
 
 import type { Actor, Deps } from '../deps.ts';
 
-/** `deps` sees the actor's workspace only, where the database can keep others away. */
-export type Env = { Variables: { requestId: string; actor: Actor; deps: Deps } };
+/**
+ * `deps` sees the actor's workspace only, where the database can keep others away. As a binding it
+ * is what workerd serves one request with; elsewhere all are served with what the app was made of.
+ */
+export type Env = {
+  Bindings: { deps?: Deps };
+  Variables: { requestId: string; actor: Actor; deps: Deps };
+};

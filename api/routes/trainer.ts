@@ -11,7 +11,6 @@ import {
   trainerCaseSchema,
   trainerJobSchema,
 } from '../contract/trainer.ts';
-import type { Deps } from '../deps.ts';
 import { ProblemError } from '../errors.ts';
 import { bearerToken } from '../http/auth.ts';
 import type { Env } from '../http/context.ts';
@@ -28,16 +27,15 @@ import { snapshotAnswer, snapshotFormats } from './snapshot-formats.ts';
 
 const tags = ['trainer'];
 
-export function trainerRoutes(deps: Deps) {
+export function trainerRoutes() {
   const routes = router();
   const session = (c: Context<Env>, options?: { allowRevoked?: boolean }) =>
     trainerSession(c.get('deps'), bearerToken(c.req.header('authorization')), options);
   // The token is checked before the body: a stranger learns nothing from validation. It says in
   // which workspace everything after it happens.
   routes.use('/v1/trainer/*', async (c, next) => {
-    c.set('deps', deps);
     const { job } = await session(c, { allowRevoked: c.req.path.endsWith('/finish') });
-    c.set('deps', depsWithin(deps, job.workspaceId));
+    c.set('deps', depsWithin(c.get('deps'), job.workspaceId));
     await next();
   });
   routes.use('/v1/trainer/*', bodyLimit({ maxSize: reportLimits.bytes, onError: tooLarge }));

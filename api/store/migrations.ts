@@ -1,9 +1,12 @@
 // Applies plain SQL files in order, once each, one at a time even when several processes start.
 
 import { sql } from 'drizzle-orm';
-import { type Database, rows } from './database.ts';
+import { type Database, type Orm, rows } from './database.ts';
 
 export type Migration = { name: string; text: string };
+
+/** The newest migration that this version of the service relies on: the last of migrations/. */
+export const newestMigration = '0014_usage_indexes.sql';
 
 /** Applies the migrations that are not yet recorded; returns the names applied now. */
 export async function applyMigrations(
@@ -24,6 +27,20 @@ export async function applyMigrations(
     applied.push(name);
   }
   return applied;
+}
+
+/** Whether the newest migration was applied; false too where none ever was. */
+export async function isMigrated(orm: Orm): Promise<boolean> {
+  const [{ known }] = await rows<{ known: boolean }>(
+    orm,
+    sql`select to_regclass('schema_migrations') is not null as known`,
+  );
+  if (!known) return false;
+  const found = await rows(
+    orm,
+    sql`select name from schema_migrations where name = ${newestMigration}`,
+  );
+  return found.length > 0;
 }
 
 // The lock is taken inside the transaction and the record is its first statement, so a second
