@@ -7,6 +7,7 @@ import type { Deps } from './deps.ts';
 import { authenticated } from './http/auth.ts';
 import type { Env } from './http/context.ts';
 import { docsPage, type OpenApiDocument } from './http/docs-page.ts';
+import { zipped } from './http/gzip.ts';
 import { idempotent } from './http/idempotency.ts';
 import { unmatched } from './http/methods.ts';
 import { problemAnswer } from './http/problem.ts';
@@ -39,6 +40,16 @@ import { withdrawalRoutes } from './routes/withdrawals.ts';
 import { actorOfToken, depsWithin } from './services/access.ts';
 import { answerKeeper } from './services/idempotency.ts';
 
+/** What may be as long as a dataset. */
+const longAnswers = [
+  '/v1/datasets/:dataset/versions/:n/cases',
+  '/v1/snapshots/:snapshot/cases',
+  '/v1/snapshots/:snapshot/draws',
+  '/v1/audit/export',
+  '/v1/trainer/snapshot',
+  '/v1/trainer/cases',
+];
+
 /**
  * The app. Only the log and the version are used of `deps` where requests bring their own; so
  * handlers take `c.get('deps')`.
@@ -53,6 +64,8 @@ export function createApp(deps: Deps): OpenAPIHono<Env> {
     await next();
   });
   app.use('*', storableUrl);
+
+  for (const path of longAnswers) app.use(path, zipped());
 
   app.route('/', systemRoutes());
   app.get('/openapi.json', (c) => c.json(openApiDocument(app, deps.version)));

@@ -146,7 +146,11 @@ function untilSent(response: Response): { response: Response; ended: Promise<voi
   const ended = response.body.pipeTo(writable).catch((cause: unknown) => {
     log('warn', 'an answer was broken off, by its client or by what it was made from', { cause });
   });
-  return { response: new Response(readable, response), ended };
+  // What is zipped is zipped: workerd would do it again.
+  const encodeBody = response.headers.has('content-encoding') ? 'manual' : 'automatic';
+  const { status, statusText, headers } = response;
+  const init = { status, statusText, headers, encodeBody };
+  return { response: new Response(readable, init), ended };
 }
 
 /** What each tick does, and what the log says where that fails. */

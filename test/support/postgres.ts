@@ -19,6 +19,7 @@ export type TestPostgres = {
   owner: Database;
   /** Addresses of both, for other processes. */
   urls: { owner: string; service: string };
+  port: number;
   stop: () => Promise<void>;
 };
 
@@ -66,7 +67,7 @@ export async function startPostgres({ durable = false } = {}): Promise<TestPostg
     await owner.close();
     await cluster.stop();
   };
-  return { database, owner, urls, stop };
+  return { database, owner, urls, port: cluster.port, stop };
 }
 
 /**
