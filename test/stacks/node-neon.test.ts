@@ -7,10 +7,10 @@ import { openNeon } from '../../api/store/open-neon.ts';
 import { noPostgres } from '../support/postgres.ts';
 import { type Chain, openChain } from './chain.ts';
 import { contract } from './contract.ts';
-import { startNeon, startNodeStack } from './stack.ts';
+import { type Neon, startNeon, startNodeStack } from './stack.ts';
 
 describe.skipIf(noPostgres())("Node with Neon's driver", () => {
-  let neon: Awaited<ReturnType<typeof startNeon>>;
+  let neon: Neon;
   let chain: Chain;
   beforeAll(async () => {
     neonConfig.webSocketConstructor = WebSocket; // Node has none before 22

@@ -96,7 +96,7 @@ export async function startNodeStack(
 }
 
 /** The service inside workerd, on a Postgres behind a bridge. */
-export async function startWorkerStack(postgres: TestPostgres, bridge: NeonBridge): Promise<Stack> {
+export async function startWorkerStack({ postgres, bridge }: Neon): Promise<Stack> {
   const engine = await startFakeAwsBatch();
   const worker = await startWorker({
     ...environmentOf(engine),
@@ -124,11 +124,9 @@ export async function startWorkerStack(postgres: TestPostgres, bridge: NeonBridg
 }
 
 /** A Postgres and the bridge that the Neon driver reaches it by. */
-export async function startNeon(): Promise<{
-  postgres: TestPostgres;
-  bridge: NeonBridge;
-  stop: () => Promise<void>;
-}> {
+export type Neon = { postgres: TestPostgres; bridge: NeonBridge; stop: () => Promise<void> };
+
+export async function startNeon(): Promise<Neon> {
   const postgres = await startPostgres();
   const bridge = await startNeonBridge(postgres.port);
   return {

@@ -1,14 +1,14 @@
 // The contract inside workerd, as Cloudflare runs it, with Neon's driver over a WebSocket to a real
 // Postgres.
 
-import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { afterAll, beforeAll, describe, test } from 'vitest';
 import { noPostgres } from '../support/postgres.ts';
 import { type Chain, openChain } from './chain.ts';
 import { contract } from './contract.ts';
-import { startNeon, startWorkerStack } from './stack.ts';
+import { type Neon, startNeon, startWorkerStack } from './stack.ts';
 
 describe.skipIf(noPostgres())("workerd with Neon's driver", () => {
-  let neon: Awaited<ReturnType<typeof startNeon>>;
+  let neon: Neon;
   let chain: Chain;
   beforeAll(async () => {
     neon = await startNeon();
