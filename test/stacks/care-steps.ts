@@ -83,16 +83,16 @@ async function quiet({ stack }: Chain): Promise<void> {
   await vi.waitFor(free, { timeout: 10_000, interval: 100 });
 }
 
-const longNote = 'x'.repeat(1_500);
+const longNote = 'x'.repeat(600);
 
-/** A draft with as many cases as no buffer on the way holds: nine megabytes. */
+/** A draft with as many cases as no buffer on the way holds: seven megabytes. */
 async function longDraft({ admin }: Chain): Promise<string> {
   const note = { note: { type: 'string', origin: 'entered' } };
   await admin.must(201, 'POST', '/v1/datasets', { name: 'long', attributes: note });
   const path = '/v1/datasets/long/versions';
   await admin.must(201, 'POST', path, { reason });
   const lines = Array.from(
-    { length: 6_000 },
+    { length: 11_000 },
     (_, k) => `{"id": "case_${k}", "attributes": {"note": "${longNote}"}}\n`,
   );
   const stored = await admin.must(200, 'POST', `${path}/1/cases`, lines.join(''));
@@ -110,12 +110,12 @@ async function leave(caller: Caller, path: string, accept: string): Promise<void
 }
 
 async function goAway(chain: Chain): Promise<void> {
-  const { admin, known } = chain;
+  const { admin, known, stack } = chain;
   const draft = await longDraft(chain);
-  // More often than a pool has connections.
-  for (let k = 0; k < 12; k++) await leave(admin, `${draft}/cases`, 'application/x-ndjson');
+  const often = stack.connections + 1;
+  for (let k = 0; k < often; k++) await leave(admin, `${draft}/cases`, 'application/x-ndjson');
   const events = `/v1/jobs/${known.running}/events`;
-  await Promise.all(Array.from({ length: 12 }, () => leave(admin, events, 'text/event-stream')));
+  await Promise.all(Array.from({ length: often }, () => leave(admin, events, 'text/event-stream')));
   await admin.must(200, 'GET', '/v1/datasets/long');
   await quiet(chain);
 }

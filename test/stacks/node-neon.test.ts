@@ -17,7 +17,8 @@ describe.skipIf(noPostgres())("Node with Neon's driver", () => {
     neon = await startNeon();
     const { postgres, bridge } = neon;
     const database = openNeon({ url: postgres.urls.service, proxy: bridge.proxy });
-    chain = openChain(await startNodeStack(database, { owner: postgres.owner.orm }));
+    const options = { connections: 2, owner: postgres.owner.orm };
+    chain = openChain(await startNodeStack(database, options));
   });
   afterAll(async () => {
     await chain?.stack.stop();

@@ -9,7 +9,7 @@ import { startNodeStack } from './stack.ts';
 describe('Node with PGlite', () => {
   let chain: Chain;
   beforeAll(async () => {
-    chain = openChain(await startNodeStack(await openTestDatabase()));
+    chain = openChain(await startNodeStack(await openTestDatabase(), { connections: 1 }));
   });
   afterAll(() => chain?.stack.stop());
 

@@ -12,10 +12,9 @@ describe.skipIf(noPostgres())('Node with pg and Postgres', () => {
   let chain: Chain;
   beforeAll(async () => {
     postgres = await startPostgres();
-    const owner = postgres.owner.orm;
-    chain = openChain(
-      await startNodeStack(openPostgres({ url: postgres.urls.service }), { owner }),
-    );
+    const database = openPostgres({ url: postgres.urls.service });
+    const options = { connections: 10, owner: postgres.owner.orm };
+    chain = openChain(await startNodeStack(database, options));
   });
   afterAll(async () => {
     await chain?.stack.stop();

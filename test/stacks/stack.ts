@@ -31,7 +31,12 @@ export type Stack = {
   engine: FakeAwsBatch;
   /** One reconciliation: Node's interval, Cloudflare's cron. */
   tick: () => Promise<void>;
-  /** What the service's sessions in Postgres are in the middle of; none where it is embedded. */
+  /** How many connections it keeps at most; in workerd, for one request. */
+  connections: number;
+  /**
+   * Sessions in Postgres that should not be there when nobody asks anything: on Node those in the
+   * middle of something, in workerd all. None where it is embedded.
+   */
   busySessions: () => Promise<string[]>;
   stop: () => Promise<void>;
 };
@@ -59,7 +64,7 @@ function environmentOf(engine: FakeAwsBatch) {
 /** The service on Node with a database. */
 export async function startNodeStack(
   database: Database,
-  { owner }: { owner?: Orm } = {},
+  { connections, owner }: { connections: number; owner?: Orm },
 ): Promise<Stack> {
   const engine = await startFakeAwsBatch();
   const env = environmentOf(engine);
@@ -84,7 +89,11 @@ export async function startNodeStack(
     adminToken,
     engine,
     tick: () => reconcileJobs(deps),
-    busySessions: async () => (owner === undefined ? [] : await busySessionsOf(owner)),
+    connections,
+    busySessions: async () =>
+      (owner === undefined ? [] : await sessionsOf(owner)).filter(
+        (one) => !one.startsWith('idle:'),
+      ),
     stop: async () => {
       const closed = new Promise((resolve) => server.close(resolve));
       (server as Server).closeAllConnections();
@@ -115,7 +124,8 @@ export async function startWorkerStack({ postgres, bridge }: Neon): Promise<Stac
     adminToken,
     engine,
     tick,
-    busySessions: () => busySessionsOf(postgres.owner.orm),
+    connections: 2,
+    busySessions: () => sessionsOf(postgres.owner.orm),
     stop: async () => {
       await worker.stop();
       await engine.stop();
@@ -139,11 +149,11 @@ export async function startNeon(): Promise<Neon> {
   };
 }
 
-async function busySessionsOf(owner: Orm): Promise<string[]> {
+async function sessionsOf(owner: Orm): Promise<string[]> {
   const found = await rows<{ said: string }>(
     owner,
     sql`select state || ': ' || query as said from pg_stat_activity
-      where usename = 'counterweight' and state <> 'idle'`,
+      where usename = 'counterweight'`,
   );
   return found.map(({ said }) => said);
 }
