@@ -42,7 +42,7 @@ function addressAnchor(url: URL, send: typeof fetch): Anchor {
         method: 'POST',
         headers: { 'content-type': 'application/json' },
         body: JSON.stringify(head),
-        redirect: 'error',
+        redirect: 'manual', // workerd knows no other way to not follow
         signal: AbortSignal.timeout(timeoutMs),
       });
       await response.body?.cancel();

@@ -7,6 +7,7 @@ import type { Deps } from './deps.ts';
 import { authenticated } from './http/auth.ts';
 import type { Env } from './http/context.ts';
 import { docsPage, type OpenApiDocument } from './http/docs-page.ts';
+import { zipped } from './http/gzip.ts';
 import { readableFrom, secured } from './http/headers.ts';
 import { idempotent } from './http/idempotency.ts';
 import { boundedBody, limitsText, shortAddress, timely } from './http/limits.ts';
@@ -50,11 +51,30 @@ import { actorOfToken, depsOf } from './services/access.ts';
 import { requirePermitted } from './services/github/permit.ts';
 import { answerKeeper } from './services/idempotency.ts';
 
+/** What may be as long as a dataset. */
+const longAnswers = [
+  '/v1/datasets/:dataset/versions/:n/cases',
+  '/v1/snapshots/:snapshot/cases',
+  '/v1/snapshots/:snapshot/draws',
+  '/v1/audit/export',
+  '/v1/trainer/snapshot',
+  '/v1/trainer/cases',
+];
+
+/**
+ * The app. Only the log and the version are used of `deps` where requests bring their own; so
+ * handlers take `c.get('deps')`.
+ */
 export function createApp(deps: Deps): OpenAPIHono<Env> {
   const app = router();
   app.onError((error, c) => problemAnswer(c, error, deps.log));
   app.notFound((c) => problemAnswer(c, unmatched(c, app), deps.log));
   app.use('*', requestId({ limitLength: 128 }), traced(), witnessed(deps.witness));
+  app.use('*', async (c, next) => {
+    c.set('service', c.env?.deps ?? deps);
+    c.set('deps', c.get('service'));
+    await next();
+  });
   app.use('*', secured(deps));
   if (deps.corsOrigins?.length) app.use('*', readableFrom(deps.corsOrigins));
   app.use('*', shortAddress);
@@ -67,19 +87,20 @@ export function createApp(deps: Deps): OpenAPIHono<Env> {
   app.use('*', rateLimited(deps.rateLimits));
   app.use('*', timely);
   app.use('*', storableUrl);
+  for (const path of longAnswers) app.use(path, zipped());
 
-  app.route('/', systemRoutes(deps));
+  app.route('/', systemRoutes());
   const document = () => openApiDocument(app, deps.version, deps.rateLimits?.budgets);
   app.get('/openapi.json', (c) => c.json(document()));
   app.get('/docs', (c) => c.html(docsPage(document(), c.get('secureHeadersNonce'))));
 
-  app.route('/', trainerRoutes(deps)); // its own token, of one attempt
-  app.route('/', githubExchangeRoutes(deps)); // a token of GitHub, in its body
+  app.route('/', trainerRoutes()); // its own token, of one attempt
+  app.route('/', githubExchangeRoutes()); // a token of GitHub, in its body
   app.use(
     '/v1/*',
-    authenticated((token) => actorOfToken(deps, token)),
+    authenticated((token, c) => actorOfToken(c.get('deps'), token)),
     async (c, next) => {
-      c.set('deps', depsOf(deps, c.get('actor')));
+      c.set('deps', depsOf(c.get('service'), c.get('actor')));
       await next();
     },
   );
@@ -87,7 +108,7 @@ export function createApp(deps: Deps): OpenAPIHono<Env> {
   app.use('/v1/*', boundedBody);
   app.use('/v1/*', storableBody);
   app.use('/v1/*', permitted(requirePermitted));
-  app.use('/v1/*', idempotent(answerKeeper(deps), recovered));
+  app.use('/v1/*', (c, next) => idempotent(answerKeeper(c.get('service')), recovered)(c, next));
   app.route('/', datasetRoutes());
   app.route('/', versionRoutes());
   app.route('/', caseRoutes());
@@ -107,7 +128,7 @@ export function createApp(deps: Deps): OpenAPIHono<Env> {
   app.route('/', usageRoutes());
   app.route('/', agentRoutes());
   app.route('/', tokenRoutes());
-  app.route('/', workspaceRoutes(deps));
+  app.route('/', workspaceRoutes());
   app.route('/', githubPolicyRoutes());
   app.route('/', webhookRoutes());
   app.route('/', auditRoutes());

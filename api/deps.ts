@@ -36,6 +36,11 @@ export type Witness = (runtime: unknown) => (answered: Answered) => void;
 export type Deps = {
   /** The same object in every request of one process: what its caches are kept by. */
   process: object;
+  /**
+   * The same, for work that one request begins and others wait for. In workerd it is a request's
+   * own, since no request may wait for a promise of another there; absent: `process`.
+   */
+  sharedWork?: object;
   database: Database;
   now: () => Date;
   randomBytes: RandomBytes;

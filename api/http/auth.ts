@@ -1,5 +1,6 @@
 // Bearer tokens. The look-up is passed in: this folder knows nothing of tables.
 
+import type { Context } from 'hono';
 import { createMiddleware } from 'hono/factory';
 import type { Actor } from '../deps.ts';
 import { ProblemError } from '../errors.ts';
@@ -18,9 +19,9 @@ export function bearerToken(header: string | undefined): string {
 }
 
 /** Puts the actor of a valid token on the context. */
-export function authenticated(findActor: (token: string) => Promise<Actor>) {
+export function authenticated(findActor: (token: string, c: Context<Env>) => Promise<Actor>) {
   return createMiddleware<Env>(async (c, next) => {
-    c.set('actor', await findActor(bearerToken(c.req.header('authorization'))));
+    c.set('actor', await findActor(bearerToken(c.req.header('authorization')), c));
     c.set('tokenPassed', true);
     await next();
   });

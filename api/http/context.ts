@@ -2,8 +2,13 @@
 
 import type { Actor, Deps } from '../deps.ts';
 
-/** `deps` sees the actor's workspace only, where the database can keep others away. */
+/**
+ * `deps` sees the actor's workspace only, where the database can keep others away; `service` sees
+ * all of them. As a binding it is what workerd serves one request with; elsewhere all are served
+ * with what the app was made of.
+ */
 export type Env = {
+  Bindings: { deps?: Deps };
   Variables: {
     requestId: string;
     traceId: string;
@@ -15,5 +20,6 @@ export type Env = {
     secureHeadersNonce?: string;
     actor: Actor;
     deps: Deps;
+    service: Deps;
   };
 };

@@ -1,88 +1,26 @@
-// The launchers by engine, loaded when first asked for: workerd never loads one that needs node.
+// The launchers by engine on Node, each loaded when first asked for. Workerd has those of
+// over-http.ts alone: what this file names besides needs a machine.
 
 import type { Engine, LaunchTarget } from '../contract/targets.ts';
-import { ProblemError } from '../errors.ts';
-import type { Launcher, LauncherOptions } from './launcher.ts';
-
-type Make = (target: LaunchTarget, options: LauncherOptions) => Promise<Launcher>;
+import type { ReadCredential } from './credentials.ts';
+import type { Launcher } from './launcher.ts';
+import { launchersOverHttp, type Make, madeOnce } from './over-http.ts';
 
 /** One line per engine. */
 export const launchers: Record<Engine, Make> = {
   local: async (target, options) =>
     (await import('./local/local.ts')).createLocalLauncher(target, options),
   docker: async (target) => (await import('./docker/docker.ts')).createDockerLauncher(target),
-  'aws-batch': async (target, options) =>
-    (await import('./aws-batch/aws-batch.ts')).createAwsBatchLauncher(target, options),
-  kubernetes: async (target, options) =>
-    (await import('./kubernetes/kubernetes.ts')).createKubernetesLauncher(target, options),
-  slurm: async (target, options) =>
-    (await import('./slurm/slurm.ts')).createSlurmLauncher(target, options),
-  agent: async (target) => (await import('./agent.ts')).createAgentLauncher(target),
+  ...launchersOverHttp,
 };
-
-/** What an engine's credentials are; JSON may span lines, what is sent in a header may not. */
-const secrets: Partial<Record<Engine, { what: string; spansLines?: true }>> = {
-  'aws-batch': {
-    what: 'what "aws configure export-credentials --format process" prints, or ACCESS:SECRET',
-    spansLines: true,
-  },
-  kubernetes: { what: 'the token of a service account (infra/kubernetes)' },
-  slurm: { what: 'the token of its user (scontrol token)' },
-};
-
-/** How a deployment reads the secret that a target's `credentials` name. */
-export type ReadCredential = (credentials: { env: string } | { file: string }) => Promise<string>;
 
 /**
  * A function that answers the launcher of a target, made once per target. It throws
  * `launcher-failed` where CW_TARGETS says what the engine's launcher cannot use.
  */
-export function launcherRegistry({
-  stateDir,
-  readCredential,
-}: {
+export function launcherRegistry(options: {
   stateDir: string;
   readCredential: ReadCredential;
 }): (target: LaunchTarget) => Promise<Launcher> {
-  const made = new Map<string, Promise<Launcher>>();
-  return async (target) => {
-    const credential = async () =>
-      target.credentials === undefined ? null : await secretOf(target, readCredential);
-    const launcher =
-      made.get(target.name) ?? launchers[target.engine](target, { stateDir, credential });
-    made.set(target.name, launcher);
-    return await launcher;
-  };
-}
-
-async function secretOf(target: LaunchTarget, readCredential: ReadCredential): Promise<string> {
-  const where = target.credentials as NonNullable<LaunchTarget['credentials']>;
-  const { what, spansLines } = secrets[target.engine] ?? { what: 'the secret' };
-  const problem = (said: string, cause?: unknown) => {
-    const called = 'env' in where ? `variable ${where.env}` : `file ${where.file}`;
-    const detail = `Target "${target.name}": ${called}, which its credentials name, ${said}.`;
-    return new ProblemError('launcher-failed', detail, { cause });
-  };
-  let secret: string;
-  try {
-    secret = (await readCredential(where)).trim();
-  } catch (cause) {
-    if ('env' in where) throw problem(`is not set; set it to ${what}`, cause);
-    throw problem(unreadable(cause, what), cause);
-  }
-  if (secret === '') throw problem(`is empty; it has to hold ${what}`);
-  // No header can hold one, and fetch would say so with the whole of it.
-  if (spansLines !== true && /\p{Cc}/u.test(secret)) {
-    throw problem(`holds a line break or another control character; it has to hold only ${what}`);
-  }
-  return secret;
-}
-
-function unreadable(cause: unknown, what: string): string {
-  const { code } = cause as { code?: unknown };
-  if (code === 'ENOENT') return `does not exist (ENOENT); write to it ${what}`;
-  if (code === 'EACCES' || code === 'EPERM') {
-    return `may not be read by the user that runs this (${code}); let that user read it`;
-  }
-  return `cannot be read (${typeof code === 'string' ? code : 'for an unknown reason'}); it has to be a file with ${what}`;
+  return madeOnce(async (target, given) => launchers[target.engine](target, given), options);
 }

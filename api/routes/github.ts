@@ -11,7 +11,6 @@ import {
   largestGithubToken,
 } from '../contract/github.ts';
 import { listQuerySchema, listSchema } from '../contract/shared.ts';
-import type { Deps } from '../deps.ts';
 import { ProblemError } from '../errors.ts';
 import { decodeCursor, page } from '../http/paging.ts';
 import { json, jsonBody, problems, retried, tooLarge } from '../http/responses.ts';
@@ -27,7 +26,7 @@ import {
 const tags = ['github'];
 const exchange = '/v1/github/exchange';
 
-export function githubExchangeRoutes(deps: Deps) {
+export function githubExchangeRoutes() {
   const routes = router();
   const limit = bodyLimit({
     maxSize: 2 * largestGithubToken,
@@ -52,7 +51,7 @@ export function githubExchangeRoutes(deps: Deps) {
       },
     }),
     async (c) => {
-      const session = await exchangeGithubToken(deps, c.req.valid('json'));
+      const session = await exchangeGithubToken(c.get('service'), c.req.valid('json'));
       c.header('cache-control', 'no-store');
       return c.json(session, 201);
     },

@@ -182,7 +182,16 @@ function watchRoutes(routes: Routes): void {
       tags,
       summary: 'Events as a list, or live with Accept: text/event-stream',
       request: { params: idParam, query: eventQuerySchema },
-      responses: { 200: json(listSchema(jobEventSchema), 'A page'), ...problems },
+      responses: {
+        200: {
+          description: 'A page, or each event as it comes',
+          content: {
+            'application/json': { schema: listSchema(jobEventSchema) },
+            'text/event-stream': { schema: z.string() },
+          },
+        },
+        ...problems,
+      },
     }),
     async (c) => {
       const { limit, cursor, ...query } = c.req.valid('query');

@@ -1,7 +1,6 @@
 // Health: no token, no workspace; 503 when the database does not answer.
 
 import { createRoute, z } from '@hono/zod-openapi';
-import type { Deps } from '../deps.ts';
 import { json } from '../http/responses.ts';
 import { router } from '../http/router.ts';
 import { checkHealth } from '../services/health.ts';
@@ -12,7 +11,7 @@ const health = z.object({
   database: z.enum(['pglite', 'postgres', 'neon']),
 });
 
-export function systemRoutes(deps: Deps) {
+export function systemRoutes() {
   return router().openapi(
     createRoute({
       method: 'get',
@@ -25,6 +24,6 @@ export function systemRoutes(deps: Deps) {
         503: { description: 'The database does not' },
       },
     }),
-    async (c) => c.json(await checkHealth(deps), 200),
+    async (c) => c.json(await checkHealth(c.get('deps')), 200),
   );
 }

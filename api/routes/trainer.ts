@@ -10,7 +10,6 @@ import {
   trainerCaseSchema,
   trainerJobSchema,
 } from '../contract/trainer.ts';
-import type { Deps } from '../deps.ts';
 import { ProblemError } from '../errors.ts';
 import { bearerToken } from '../http/auth.ts';
 import type { Env } from '../http/context.ts';
@@ -28,13 +27,14 @@ import { snapshotAnswer, snapshotFormats } from './snapshot-formats.ts';
 const tags = ['trainer'];
 
 /** `trainer` is the attempt of the request's token. */
-type TrainerEnv = { Variables: Env['Variables'] & { trainer: TrainerSession } };
+type TrainerEnv = Env & { Variables: { trainer: TrainerSession } };
 
-export function trainerRoutes(deps: Deps) {
+export function trainerRoutes() {
   const routes = router<TrainerEnv>();
   // The token is checked before the body: a stranger learns nothing from validation. It says in
   // which workspace everything after it happens.
   routes.use('/v1/trainer/*', async (c, next) => {
+    const deps = c.get('service');
     const token = bearerToken(c.req.header('authorization'));
     const allowRevoked = c.req.path.endsWith('/finish');
     const session = await trainerSession(deps, token, { allowRevoked });

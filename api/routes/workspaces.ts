@@ -1,4 +1,4 @@
-// Workspaces of the deployment. `deps` sees all of them; that of the request would see its own.
+// Workspaces of the deployment: `service` sees all of them, where `deps` would see its own.
 
 import { createRoute } from '@hono/zod-openapi';
 import { listQuerySchema, listSchema } from '../contract/shared.ts';
@@ -7,7 +7,6 @@ import {
   madeWorkspaceSchema,
   workspaceSchema,
 } from '../contract/workspaces.ts';
-import type { Deps } from '../deps.ts';
 import { decodeCursor, page } from '../http/paging.ts';
 import { json, jsonBody, problems } from '../http/responses.ts';
 import { router } from '../http/router.ts';
@@ -16,7 +15,7 @@ import { createWorkspace, pageOfWorkspaces } from '../services/workspaces.ts';
 const tags = ['workspaces'];
 const path = '/v1/workspaces';
 
-export function workspaceRoutes(deps: Deps) {
+export function workspaceRoutes() {
   return router()
     .openapi(
       createRoute({
@@ -29,7 +28,7 @@ export function workspaceRoutes(deps: Deps) {
         responses: { 201: json(madeWorkspaceSchema, 'Made'), ...problems },
       }),
       async (c) => {
-        const made = await createWorkspace(deps, c.get('actor'), c.req.valid('json'));
+        const made = await createWorkspace(c.get('service'), c.get('actor'), c.req.valid('json'));
         c.header('cache-control', 'no-store');
         return c.json(made, 201);
       },
@@ -46,7 +45,7 @@ export function workspaceRoutes(deps: Deps) {
       }),
       async (c) => {
         const { limit, cursor } = c.req.valid('query');
-        const items = await pageOfWorkspaces(deps, {
+        const items = await pageOfWorkspaces(c.get('service'), {
           after: decodeCursor(cursor),
           limit: limit + 1,
         });

@@ -6,8 +6,9 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { inspect } from 'node:util';
 import { expect, test } from 'vitest';
+import type { ReadCredential } from '../../api/launchers/credentials.ts';
 import { engineClient, fetchCarrier } from '../../api/launchers/engine-http.ts';
-import { launcherRegistry, type ReadCredential } from '../../api/launchers/registry.ts';
+import { launcherRegistry } from '../../api/launchers/registry.ts';
 import { targetOf } from '../support/launch-specs.ts';
 
 const folder = mkdtempSync(join(tmpdir(), 'counterweight-credentials-'));

@@ -22,6 +22,7 @@ export type TestPostgres = {
   urls: { owner: string; service: string };
   /** Kills all of it with SIGKILL and starts it again; resolves when it answers. */
   crash: () => Promise<void>;
+  port: number;
   stop: () => Promise<void>;
 };
 
@@ -91,7 +92,7 @@ export async function startPostgres({
     await owner.close();
     await cluster.stop();
   };
-  return { database, owner, urls, crash: cluster.crash, stop };
+  return { database, owner, urls, port: cluster.port, crash: cluster.crash, stop };
 }
 
 /**

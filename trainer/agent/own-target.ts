@@ -8,9 +8,10 @@ import type { AgentWork } from '../../api/contract/agents.ts';
 import type { LaunchTarget } from '../../api/contract/targets.ts';
 import { readTargets } from '../../api/env.ts';
 import { ProblemError } from '../../api/errors.ts';
+import type { ReadCredential } from '../../api/launchers/credentials.ts';
 import type { Launcher, LaunchRequest } from '../../api/launchers/launcher.ts';
 import { isLoopback } from '../../api/launchers/loopback.ts';
-import { launcherRegistry, type ReadCredential } from '../../api/launchers/registry.ts';
+import { launcherRegistry } from '../../api/launchers/registry.ts';
 import { exitCodes, failure } from '../client.ts';
 
 export type Own = { target: LaunchTarget; launcher: Launcher };

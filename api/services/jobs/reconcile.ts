@@ -16,7 +16,8 @@ export const sweepForMs = 7 * 86_400_000;
 /** An attempt that ended so recently is swept at once, an older one at the target's pace. */
 const freshMs = 120_000;
 
-// Per process, as in engines.ts: the targets whose engine is being asked.
+// The targets whose engine is being asked. Not kept beyond the work itself: what workerd breaks off
+// never takes its mark away.
 const underWay = new WeakMap<object, Set<string>>();
 
 /** Asks every engine about its attempts and moves them on; done when the slowest one is. */
@@ -34,8 +35,9 @@ export async function startReconciling(deps: Deps): Promise<Promise<void>[]> {
   const live = await listLiveAttempts(deps.database.orm);
   const ended = await listUncleaned(deps.database.orm, new Date(now - sweepForMs));
   const names = new Set([...live, ...ended].map(({ job }) => job.target));
-  const busy = underWay.get(deps.process) ?? new Set<string>();
-  underWay.set(deps.process, busy);
+  const owner = deps.sharedWork ?? deps.process;
+  const busy = underWay.get(owner) ?? new Set<string>();
+  underWay.set(owner, busy);
   const idle = [...names].filter((name) => !busy.has(name));
   return idle.map(async (name) => {
     const of = (attempts: JobAttempt[]) => attempts.filter(({ job }) => job.target === name);

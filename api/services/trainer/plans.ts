@@ -22,8 +22,9 @@ export async function plannedIds(
   key: PlanKey,
   { from, draws }: { from: number; draws: number },
 ): Promise<Iterable<string>> {
-  const kept = keptOf.get(deps.process) ?? { tables: new Map(), plans: new Map() };
-  keptOf.set(deps.process, kept);
+  const owner = deps.sharedWork ?? deps.process;
+  const kept = keptOf.get(owner) ?? { tables: new Map(), plans: new Map() };
+  keptOf.set(owner, kept);
   const load = () => drawTable(deps, key.snapshotId);
   const table = await remembered(kept.tables, key.snapshotId, most.tables, load);
   const limit = key.drawsPerEpoch > longPlan ? 1 : most.plans;
