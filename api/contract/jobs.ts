@@ -164,6 +164,20 @@ export const jobBatchSchema = z
   .meta({ id: 'JobBatch' });
 export type JobBatch = z.output<typeof jobBatchSchema>;
 
+const nativeRequestSchema = z.object({ request: z.record(z.string(), z.unknown()) });
+
+/** What the engine would be asked for: one request, or one for each fold of an alias. */
+export const dryRunSchema = z.union([
+  nativeRequestSchema,
+  z.object({ items: z.array(nativeRequestSchema.extend({ fold: foldSchema })) }),
+]);
+
+/** One job, or one for each fold of an alias. */
+export const launchedSchema = z.union([jobSchema, jobBatchSchema]);
+
+export const compareQuerySchema = z.object({ ids: z.string().min(1) });
+export const comparisonSchema = z.object({ items: z.array(z.unknown()) });
+
 export const jobQuerySchema = listQuerySchema.extend({ batch: z.string().optional() });
 
 export const jobActionSchema = z.strictObject({ reason: reasonSchema.optional() });

@@ -4,10 +4,12 @@ import { createRoute, z } from '@hono/zod-openapi';
 import type { Context } from 'hono';
 import { bodyLimit } from 'hono/body-limit';
 import {
+  finishAnswerSchema,
   finishSchema,
   reportAnswerSchema,
   reportLimits,
   reportSchema,
+  snapshotDocumentSchema,
   trainerCaseSchema,
   trainerJobSchema,
 } from '../contract/trainer.ts';
@@ -74,7 +76,7 @@ function readingRoutes(routes: Routes, session: Session): void {
       responses: {
         200: {
           description: 'The cases',
-          content: { 'application/json': { schema: z.object({}) } },
+          content: { 'application/json': { schema: snapshotDocumentSchema } },
         },
         ...problems,
       },
@@ -131,7 +133,7 @@ function reportingRoutes(routes: Routes, session: Session): void {
       tags,
       summary: 'The final report: without it no job succeeds',
       request: { body: jsonBody(finishSchema) },
-      responses: { 200: json(z.object({ accepted: z.literal(true) }), 'Accepted'), ...problems },
+      responses: { 200: json(finishAnswerSchema, 'Accepted'), ...problems },
     }),
     async (c) => {
       const trainer = await session(c, { allowRevoked: true });
