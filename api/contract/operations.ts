@@ -55,7 +55,6 @@ import {
   whatIfAnswerSchema,
   whatIfSchema,
 } from './snapshots.ts';
-import { splitAnswerSchema, splitFoldsJsonSchema } from './splits.ts';
 import { healthSchema } from './system.ts';
 import { targetCheckSchema, targetSchema } from './targets.ts';
 import { createTokenSchema, madeTokenSchema, tokenSchema } from './tokens.ts';
@@ -98,11 +97,6 @@ export const operations = {
     answer: versionSchema,
   },
   'GET /v1/datasets/{dataset}/versions/{n}/cases': listOf(caseSchema),
-  'PUT /v1/datasets/{dataset}/versions/{n}/splits/{split}': {
-    body: splitFoldsJsonSchema,
-    answer: splitAnswerSchema,
-  },
-  'GET /v1/datasets/{dataset}/versions/{n}/splits/{split}': { answer: splitFoldsJsonSchema },
   'GET /v1/datasets/{dataset}/cases/{caseId}/usage': {
     query: caseUsageQuerySchema,
     answer: caseUsageSchema,

@@ -44,7 +44,10 @@ export function idempotent(keeper: AnswerKeeper) {
     const workspaceId = c.get('actor').workspaceId;
     const requestDigest = await sha256Text(`${c.req.path}\n${await c.req.text()}`);
     const known = await keeper.claim({ workspaceId, key, requestDigest });
-    if (known === 'other-body' || known === 'running' || known === 'unanswered') {
+    if (known === 'running') {
+      throw new ProblemError('conflict', refusals.running, { retryAfterSeconds: 1 });
+    }
+    if (known === 'other-body' || known === 'unanswered') {
       throw new ProblemError('conflict', refusals[known]);
     }
     if (known !== 'claimed' && known.status === secretKept.status) {

@@ -7,8 +7,10 @@ import { openApiDocument } from '../../api/app.ts';
 import { type OperationSchemas, operations } from '../../api/contract/operations.ts';
 import { openTestApp, type TestApp } from '../support/app.ts';
 
-/** JSON comes back from these, but what they take is a stream that no client holds in memory. */
+/** JSON too, but read or written as a stream, which no client should hold in memory. */
 const streamed = [
+  'PUT /v1/datasets/{dataset}/versions/{n}/splits/{split}',
+  'GET /v1/datasets/{dataset}/versions/{n}/splits/{split}',
   'POST /v1/datasets/{dataset}/versions/{n}/cases',
   'PUT /v1/datasets/{dataset}/versions/{n}/scores/{attribute}',
 ];

@@ -1,6 +1,7 @@
 // Requests under an Idempotency-Key whose first one has not answered, or never will.
 
 import { beforeAll, expect, test } from 'vitest';
+import { sha256Text } from '../../api/ids.ts';
 import { answerKeeper } from '../../api/services/idempotency.ts';
 import { openTestApp, type TestApp } from '../support/app.ts';
 
@@ -47,4 +48,13 @@ test('a request that was cut off is not served again in silence: that is said', 
 test('a key over 255 characters is refused', async () => {
   expect((await create('long', 'x'.repeat(256))).status).toBe(400);
   expect((await api.call('GET', '/v1/datasets/long')).status).toBe(404);
+});
+
+test('a key whose first request still runs says when to ask again', async () => {
+  const body = JSON.stringify({ name: 'slow', attributes: {} });
+  const requestDigest = await sha256Text(`/v1/datasets\n${body}`);
+  await answerKeeper(api.deps).claim({ workspaceId, key: 'k4', requestDigest });
+  const headers = { 'content-type': 'application/json', 'idempotency-key': 'k4' };
+  const answer = await api.send('POST', '/v1/datasets', body, headers);
+  expect([answer.status, answer.headers.get('retry-after')]).toEqual([409, '1']);
 });
