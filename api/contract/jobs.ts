@@ -1,6 +1,7 @@
 // Jobs: what may be asked for, and what is said of one.
 
 import { z } from 'zod';
+import { jobStates } from './job-states.ts';
 import { monitorViewsSchema } from './monitors.ts';
 import { trainingPlanSchema } from './plans.ts';
 import {
@@ -13,30 +14,7 @@ import { type Fold, foldSchema, foldsSchema, listQuerySchema, reasonSchema } fro
 import { snapshotHeaderSchema } from './snapshots.ts';
 import { trainerEnvironmentSchema } from './trainer.ts';
 
-export const jobStates = [
-  'created',
-  'submitting',
-  'queued',
-  'starting',
-  'running',
-  'finishing',
-  'cancelling',
-  'succeeded',
-  'failed',
-  'cancelled',
-  'timedOut',
-  'lost',
-] as const;
-export type JobState = (typeof jobStates)[number];
-
-/** States that an attempt, or a job, never leaves. */
-export const endStates: readonly JobState[] = [
-  'succeeded',
-  'failed',
-  'cancelled',
-  'timedOut',
-  'lost',
-];
+export { endStates, type JobState, jobStates } from './job-states.ts';
 
 export const stateReasonSchema = z.object({
   code: z.enum([

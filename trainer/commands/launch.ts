@@ -1,10 +1,11 @@
 // counterweight launch: a job from a snapshot, or one for each fold of an alias.
 
 import { InvalidArgumentError } from 'commander';
+import type { MetricGate } from '../../api/contract/gates.ts';
 import type { JobBatch } from '../../api/contract/jobs.ts';
 import { type Client, exitCodes, failure } from '../client.ts';
 import { readDocument } from './files.ts';
-import { gateOf, type MetricGate } from './gate.ts';
+import { gateOf } from './gate.ts';
 import { type AddCommand, clientOf, type Io, type ServiceOptions, withService } from './io.ts';
 import { type GivenResources, pairOf, resourceOf, resourcesOf } from './resources.ts';
 import { secondsOf, standsAt, watchJob, watchJobs } from './watch.ts';

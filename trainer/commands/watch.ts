@@ -3,9 +3,10 @@
 // has ended. A service that is away for a while is waited for.
 
 import { InvalidArgumentError } from 'commander';
+import { gateFault, type MetricGate } from '../../api/contract/gates.ts';
 import { endStates, type Job } from '../../api/contract/jobs.ts';
 import { type Client, exitCodes, type Failure, failure } from '../client.ts';
-import { gateFault, gateOf, type MetricGate } from './gate.ts';
+import { gateOf } from './gate.ts';
 import { type AddCommand, clientOf, type Io, type ServiceOptions, withService } from './io.ts';
 import { type ProgressBoard, progressBoard } from './progress.ts';
 
