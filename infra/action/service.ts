@@ -10,7 +10,7 @@ import {
   type SendFailure,
   senderOf,
 } from '../../api/contract/sending.ts';
-import { exitCodes, type Failure, failure } from './failure.ts';
+import { exitCodes, type Failure, failure, isFailure } from './failure.ts';
 
 /** Time, network and log of a step; tests of the bundle have the real ones. */
 export type World = {
@@ -27,7 +27,7 @@ export type ServiceOptions = {
   token: string | RenewableToken | undefined;
   /** Ends every request that has no signal of its own. */
   signal?: AbortSignal;
-} & Partial<Pick<SenderOptions, 'patience' | 'timeoutMs' | 'mayRepeat'>>;
+} & Partial<Pick<SenderOptions, 'patience' | 'timeoutMs' | 'mayRepeat' | 'onRetry'>>;
 
 export type Service = TypedClient & { api: string; send: Send };
 
@@ -38,8 +38,6 @@ export function serviceOf(world: World, options: ServiceOptions): Service {
     patience: { tries: 5 },
     timeoutMs: 60_000,
     whole: true,
-    onRetry: (path, trouble, waitMs) =>
-      world.log(`${path}: ${trouble}; trying again in ${(waitMs / 1000).toFixed(1)} s`),
     ...options,
   });
   const send = successes(options.api, (method, path, given) =>
@@ -51,7 +49,8 @@ export function serviceOf(world: World, options: ServiceOptions): Service {
 /** A function that sends, made to fail where the answer is no success. */
 export function successes(api: string, sender: Send): Send {
   return async (method, path, given) => {
-    const answer = await sender(method, path, given).catch((error: SendFailure) => {
+    const answer = await sender(method, path, given).catch((error: SendFailure | Failure) => {
+      if (isFailure(error)) throw error; // of the token, which could not be had
       const silent = error.sending === 'unreachable';
       throw failure(`no answer from ${api} (${error.message})`, exitCodes.failed, { silent });
     });

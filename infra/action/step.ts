@@ -94,8 +94,14 @@ async function launchOnce(world: World, asked: Launching): Promise<Launch> {
     const trusted = typeof token === 'string' ? null : await token.session();
     const dryRun = inputs.dryRun || event.isPullRequest || trusted?.dryRunOnly === true;
     const body = bodyOf(inputs, event, dryRun);
-    const patient = { patience: { tries: 8 }, timeoutMs: 120_000 };
-    const service = serviceOf(world, { api: inputs.api, token, ...patient });
+    const service = serviceOf(world, {
+      api: inputs.api,
+      token,
+      patience: { tries: 8 },
+      timeoutMs: 120_000,
+      onRetry: (path, trouble, waitMs) =>
+        world.log(`${path}: ${trouble}; trying again in ${(waitMs / 1000).toFixed(1)} s`),
+    });
     const signal = signalAfter(stop, launchGraceMs);
     const launched = await launch(service, { body, event, key: inputs.key, signal });
     if ('jobs' in launched) {

@@ -624,7 +624,6 @@ function serviceOf(world2, options) {
     patience: { tries: 5 },
     timeoutMs: 6e4,
     whole: true,
-    onRetry: (path, trouble, waitMs) => world2.log(`${path}: ${trouble}; trying again in ${(waitMs / 1e3).toFixed(1)} s`),
     ...options
   });
   const send = successes(
@@ -636,6 +635,7 @@ function serviceOf(world2, options) {
 function successes(api, sender) {
   return async (method, path, given) => {
     const answer = await sender(method, path, given).catch((error2) => {
+      if (isFailure(error2)) throw error2;
       const silent = error2.sending === "unreachable";
       throw failure(`no answer from ${api} (${error2.message})`, exitCodes.failed, { silent });
     });
@@ -1358,8 +1358,13 @@ async function launchOnce(world2, asked) {
     const trusted = typeof token === "string" ? null : await token.session();
     const dryRun = inputs.dryRun || event.isPullRequest || trusted?.dryRunOnly === true;
     const body = bodyOf(inputs, event, dryRun);
-    const patient = { patience: { tries: 8 }, timeoutMs: 12e4 };
-    const service = serviceOf(world2, { api: inputs.api, token, ...patient });
+    const service = serviceOf(world2, {
+      api: inputs.api,
+      token,
+      patience: { tries: 8 },
+      timeoutMs: 12e4,
+      onRetry: (path, trouble, waitMs) => world2.log(`${path}: ${trouble}; trying again in ${(waitMs / 1e3).toFixed(1)} s`)
+    });
     const signal = signalAfter(stop2, launchGraceMs);
     const launched = await launch(service, { body, event, key: inputs.key, signal });
     if ("jobs" in launched) {

@@ -67,10 +67,10 @@ describe('a step that waits', () => {
     expect(ran.summary).toContain('| 0.7500 | 2 verified, 0 partial, 0 mismatch |');
     expect(ran.summary).toContain('| site=A | 0.9500 | - | 0.9500 |');
     expect(ran.summary).toContain('against production at move 1');
-    expect(ran.summary).toContain('The objective is the same.');
+    expect(ran.summary).toContain('**The objective differs**: target by 0.1250');
     expect(ran.summary).toMatch(/effective fraction \d+\.\d % → \d+\.\d %/);
     expect(ran.summary).toContain('| site=B | ');
-    expect(ran.summary).toContain('+      "name": "rare"');
+    expect(ran.summary).toContain('+        "name": "rare"');
     expect(ran.masked).toEqual([api.token]);
     expect(ran.log).toContain('::group::Launch\n');
     expect(ran.log).toContain(`job ${id}: succeeded\n`);
@@ -143,6 +143,7 @@ describe('a step that waits', () => {
 
   test('waits for a service that is away for a while, and says so once', async () => {
     const step = await launched(options());
+    await seen(step, '::group::Job');
     let refused = 0;
     api.meddle(() => {
       refused += 1;
@@ -261,6 +262,7 @@ describe('a dry run', () => {
     expect(JSON.parse(ran.outputs['dry-run-request'])).toHaveProperty('launchKey');
     expect(ran.outputs['snapshot-digest']).toBe(api.snapshot);
     expect(ran.summary).toContain('against phantom&#64;production:0');
+    expect(ran.summary).toContain('The objective is the same.');
   });
 
   test('of a fork without a token asks for nothing, and says so', async () => {
