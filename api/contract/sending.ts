@@ -1,5 +1,5 @@
-// Sending one request until there is an answer worth keeping. What may be repeated is: after a pause
-// drawn at random below a bound that doubles, or as long as the service asks. Time is passed in.
+// Sending one request until there is an answer worth keeping. What may be repeated is: after a
+// pause drawn at random below a bound that doubles, or as long as the service asks.
 
 export type SendOptions = {
   body?: string | Uint8Array;

@@ -6,7 +6,7 @@ import type { RenewableToken } from '../../api/contract/sending.ts';
 import { isFailure } from './failure.ts';
 import { serviceOf, type World } from './service.ts';
 
-/** From the first request to the last: under what a runner waits, with room to write the outputs. */
+/** All requests together: less than a runner waits, so that outputs can be written. */
 export const cancelMs = 6_000;
 
 export type Cancelled = { jobs: Job[]; faults: string[] };

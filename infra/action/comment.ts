@@ -1,5 +1,5 @@
-// One comment on the pull request, found again by a marker that nobody sees: written once, rewritten
-// by every later run of the same step.
+// One comment on the pull request, found again by a marker that nobody sees: written once, then
+// rewritten by every later run of the same step.
 
 import { senderOf } from '../../api/contract/sending.ts';
 import type { RunEvent } from './event.ts';

@@ -1,5 +1,5 @@
-// Waiting for jobs: a line in the log for whatever is new, until all have ended, the time is over or
-// the workflow is cancelled. A service that is away is waited for; jobs go on without it.
+// Waiting for jobs: a line in the log for whatever is new, until all have ended, the time is over
+// or the workflow is cancelled. A service that is away is waited for; jobs go on without it.
 
 import { endStates } from '../../api/contract/job-states.ts';
 import type { Job } from '../../api/contract/jobs.ts';

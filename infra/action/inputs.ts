@@ -134,15 +134,15 @@ function durationOf(name: string, text: string): number {
   return duration > 0 ? duration : refuse(name, `"${text}" is no duration, as 30s, 90m or 6h`);
 }
 
-/** Conditions under which a step fails: `FIGURE < NUMBER`, or `mean(FIGURE) < NUMBER`, one a line. */
+const condition = /^(?:mean\(\s*([^()<>\s]+)\s*\)|([^()<>\s]+))\s*<\s*(\d+(?:\.\d+)?|\.\d+)$/;
+
+/** When a step fails: `FIGURE < NUMBER`, or `mean(FIGURE) < NUMBER` over the folds, one a line. */
 export function conditionsOf(text: string): Condition[] {
   const lines = text.split('\n').map((line) => line.trim());
   return lines
     .filter((line) => line !== '')
     .map((line) => {
-      const [, inMean, alone, least] =
-        /^(?:mean\(\s*([^()<>\s]+)\s*\)|([^()<>\s]+))\s*<\s*(\d+(?:\.\d+)?|\.\d+)$/.exec(line) ??
-        [];
+      const [, inMean, alone, least] = condition.exec(line) ?? [];
       if (least === undefined) {
         return refuse('fail-if', `"${line}" is no condition, as dice.mean < 0.7, one a line`);
       }

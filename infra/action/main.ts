@@ -1,5 +1,5 @@
-// The entry that a runner starts: the step, and once more after the job's last step. A workflow that
-// is cancelled sends SIGINT, and seven and a half seconds later SIGTERM.
+// The entry that a runner starts: the step, and once more after the job's last step. A workflow
+// that is cancelled sends SIGINT, and seven and a half seconds later SIGTERM.
 
 import { setTimeout as sleep } from 'node:timers/promises';
 import * as core from '@actions/core';

@@ -1,4 +1,4 @@
-// Small pieces of Markdown. What others wrote (case ids, groups, reasons) is shown and never obeyed.
+// Small pieces of Markdown. What others wrote (case ids, groups, reasons) is shown, never obeyed.
 
 const special = /[&<>|`*_~[\]()@#\\!]/g;
 

@@ -38,44 +38,8 @@ const softer = {
 /** The alias stands at fold 0 and 1 by rules "rare"; before it stood at fold 0 by milder ones. */
 export async function openActionTest(): Promise<ActionTest> {
   const api = await openJobTest();
-  const dataset = '/v1/datasets/phantom';
-  const reason = 'for the action';
-  const set = { name: 'mild', rules: softer, reason };
-  await must(api, 201, 'POST', `${dataset}/rule-sets`, set);
-  const frozen = (fold: number, ruleSet: string) =>
-    must(api, 201, 'POST', `${dataset}/snapshots`, {
-      version: 1,
-      split: 'five-fold',
-      fold,
-      ruleSet,
-      reason,
-    });
-  const [mild, second] = [await frozen(0, 'mild@1'), await frozen(1, 'rare@1')];
-  const alias = `${dataset}/aliases/production`;
-  await must(api, 201, 'PUT', alias, { snapshots: { 0: mild.digest }, reason });
-  const standing = { 0: api.snapshot, 1: second.digest };
-  await must(api, 200, 'PUT', alias, { snapshots: standing, reason });
-
-  const asked: Asked[] = [];
-  let front: Front | null = null;
-  const server = serve({
-    hostname: '127.0.0.1',
-    port: 0,
-    fetch: async (request) => {
-      const { pathname } = new URL(request.url);
-      const header = (name: string) => request.headers.get(name);
-      const bearer = header('authorization')?.replace('Bearer ', '') ?? null;
-      asked.push({
-        method: request.method,
-        path: pathname,
-        key: header('idempotency-key'),
-        bearer,
-      });
-      return (await front?.(request)) ?? (await api.app.fetch(request));
-    },
-  });
-  if (!server.listening) await new Promise((resolve) => server.once('listening', resolve));
-  const url = `http://127.0.0.1:${(server.address() as AddressInfo).port}`;
+  await moveAlias(api);
+  const { url, asked, meddle, close } = await openFront(api);
   const end = async (id: string, code: number) => {
     api.launcher.observe(api.keyOf(id), { state: 'exited', exit: { code, signal: null } });
     await api.tick();
@@ -96,17 +60,14 @@ export async function openActionTest(): Promise<ActionTest> {
       matrix: 'null',
     },
     asked,
-    meddle: (one) => {
-      front = one;
-    },
+    meddle,
     jobIds: () => [...api.launcher.launches.keys()].map((key) => key.split('-')[1]),
     succeed: async (id, summary = { dice, groups }) => {
       const { snapshot } = await api.read(id);
       const trainer = api.trainer(id);
       const ledger = [];
       for (const epoch of [0, 1]) {
-        const given = { epoch, snapshot: snapshot.digest };
-        ledger.push(await ledgerRange(api, given));
+        ledger.push(await ledgerRange(api, { epoch, snapshot: snapshot.digest }));
       }
       await trainer.report({ sequence: 0, metrics: [], ledger });
       await trainer.finish({ outcome: 'succeeded', summary });
@@ -114,8 +75,51 @@ export async function openActionTest(): Promise<ActionTest> {
     },
     fail: (id) => end(id, 7),
     closeAll: async () => {
-      server.close();
+      close();
       await api.database.close();
     },
+  };
+}
+
+async function moveAlias(api: JobTest): Promise<void> {
+  const dataset = '/v1/datasets/phantom';
+  const reason = 'for the action';
+  const set = { name: 'mild', rules: softer, reason };
+  await must(api, 201, 'POST', `${dataset}/rule-sets`, set);
+  const at = { version: 1, split: 'five-fold', reason };
+  const frozen = (fold: number, ruleSet: string) =>
+    must(api, 201, 'POST', `${dataset}/snapshots`, { ...at, fold, ruleSet });
+  const [mild, second] = [await frozen(0, 'mild@1'), await frozen(1, 'rare@1')];
+  const alias = `${dataset}/aliases/production`;
+  await must(api, 201, 'PUT', alias, { snapshots: { 0: mild.digest }, reason });
+  const standing = { 0: api.snapshot, 1: second.digest };
+  await must(api, 200, 'PUT', alias, { snapshots: standing, reason });
+}
+
+async function openFront(api: JobTest) {
+  const asked: Asked[] = [];
+  let front: Front | null = null;
+  const server = serve({
+    hostname: '127.0.0.1',
+    port: 0,
+    fetch: async (request) => {
+      const header = (name: string) => request.headers.get(name);
+      asked.push({
+        method: request.method,
+        path: new URL(request.url).pathname,
+        key: header('idempotency-key'),
+        bearer: header('authorization')?.replace('Bearer ', '') ?? null,
+      });
+      return (await front?.(request)) ?? (await api.app.fetch(request));
+    },
+  });
+  if (!server.listening) await new Promise((resolve) => server.once('listening', resolve));
+  return {
+    url: `http://127.0.0.1:${(server.address() as AddressInfo).port}`,
+    asked,
+    meddle: (one: Front | null) => {
+      front = one;
+    },
+    close: () => server.close(),
   };
 }

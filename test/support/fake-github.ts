@@ -1,5 +1,5 @@
-// GitHub as a step meets it, on the loopback address: OIDC tokens for the run, and the comments of a
-// pull request.
+// GitHub as a step meets it, on the loopback address: OIDC tokens for the run, and the comments of
+// a pull request.
 
 import type { AddressInfo } from 'node:net';
 import { serve } from '@hono/node-server';

@@ -722,11 +722,11 @@ function meanDice(folds) {
 }
 function gateFaults(jobs, conditions) {
   const mean = { summary: { dice: meanDice(jobs.map(diceOf)) } };
-  return conditions.flatMap((condition) => {
+  return conditions.flatMap((condition2) => {
     const told = (fault, of) => fault === null ? [] : [`${of}${fault}`];
-    if (condition.ofMean) return told(gateFault(mean, condition), "mean over the folds: ");
+    if (condition2.ofMean) return told(gateFault(mean, condition2), "mean over the folds: ");
     return jobs.flatMap(
-      (job) => told(gateFault(job, condition), jobs.length === 1 ? "" : `fold ${job.snapshot.fold}: `)
+      (job) => told(gateFault(job, condition2), jobs.length === 1 ? "" : `fold ${job.snapshot.fold}: `)
     );
   });
 }
@@ -1201,10 +1201,11 @@ function durationOf(name, text) {
   const duration = Number(number) * unitMs[unit];
   return duration > 0 ? duration : refuse(name, `"${text}" is no duration, as 30s, 90m or 6h`);
 }
+var condition = /^(?:mean\(\s*([^()<>\s]+)\s*\)|([^()<>\s]+))\s*<\s*(\d+(?:\.\d+)?|\.\d+)$/;
 function conditionsOf(text) {
   const lines = text.split("\n").map((line) => line.trim());
   return lines.filter((line) => line !== "").map((line) => {
-    const [, inMean, alone, least] = /^(?:mean\(\s*([^()<>\s]+)\s*\)|([^()<>\s]+))\s*<\s*(\d+(?:\.\d+)?|\.\d+)$/.exec(line) ?? [];
+    const [, inMean, alone, least] = condition.exec(line) ?? [];
     if (least === void 0) {
       return refuse("fail-if", `"${line}" is no condition, as dice.mean < 0.7, one a line`);
     }

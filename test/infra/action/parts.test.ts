@@ -5,7 +5,7 @@ import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import { conditionsOf } from '../../../infra/action/inputs.ts';
 import { block, shown, table } from '../../../infra/action/markdown.ts';
-import { gateFaults, meanDice, stateOf } from '../../../infra/action/results.ts';
+import { type Dice, gateFaults, meanDice, stateOf } from '../../../infra/action/results.ts';
 import type { World } from '../../../infra/action/service.ts';
 import { sessionsOf } from '../../../infra/action/session.ts';
 
@@ -54,7 +54,7 @@ describe('conditions', () => {
 });
 
 test('the mean over folds leaves out what could not be measured', () => {
-  const folds = [{ a: 0.5, b: null }, { a: 1, b: 0.25 }, { c: null }];
+  const folds: Dice[] = [{ a: 0.5, b: null }, { a: 1, b: 0.25 }, { c: null }];
   expect(meanDice(folds)).toEqual({ a: 0.75, b: 0.25, c: null });
 });
 
