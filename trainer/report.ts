@@ -3,6 +3,9 @@
 
 import { existsSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { typedClient } from '../api/contract/client.ts';
+import { problemOf } from '../api/contract/problems.ts';
+import { type Send, senderOf } from '../api/contract/sending.ts';
 import {
   type FinishInput,
   type ReportAnswer,
@@ -58,32 +61,29 @@ export type ServiceOptions = {
 /** Longest that a request is repeated while the service does not answer: an hour. */
 export const defaultRetryForMs = 3_600_000;
 
+/** Longest that one answer may take, a snapshot of a million cases over a slow line included. */
+const longestTryMs = 1_800_000;
+
 /** The service as the trainer sees it. Every request is repeated until `retryForMs` have passed. */
 export function connectService(options: ServiceOptions): Service {
-  const ask = (path: string, init: RequestInit = {}) => askPatiently(options, path, init);
-  const post = (path: string, body: unknown) =>
-    ask(path, {
-      method: 'POST',
-      headers: { 'content-type': 'application/json' },
-      body: JSON.stringify(body),
-    });
+  const ask = patientSender(options);
+  const client = typedClient(ask);
   return {
-    readJob: async () => readJob(await (await ask('/v1/trainer/job')).json()),
-    readSnapshot: async (digest) => {
-      const path = `/v1/trainer/snapshot?digest=${encodeURIComponent(digest)}`;
-      const answer = await ask(path, { headers: { accept: 'application/json' } });
-      return snapshotDocumentSchema.parse(await answer.json());
-    },
+    readJob: async () => readJob(await client.ask('GET /v1/trainer/job')),
+    readSnapshot: async (digest) =>
+      snapshotDocumentSchema.parse(
+        await client.ask('GET /v1/trainer/snapshot', { query: { digest } }),
+      ),
     readCases: async () => {
       const headers = { accept: 'application/x-ndjson' };
-      const text = await (await ask('/v1/trainer/cases', { headers })).text();
+      const text = await (await ask('GET', '/v1/trainer/cases', { headers })).text();
       const lines = text.split('\n').filter((line) => line.trim() !== '');
       return lines.map((line) => trainerCaseSchema.parse(JSON.parse(line)));
     },
     report: async (body) =>
-      reportAnswerSchema.parse(await (await post('/v1/trainer/reports', body)).json()),
+      reportAnswerSchema.parse(await client.ask('POST /v1/trainer/reports', { body })),
     finish: async (body) => {
-      await post('/v1/trainer/finish', body);
+      await client.ask('POST /v1/trainer/finish', { body });
     },
   };
 }
@@ -95,39 +95,33 @@ function readJob(body: unknown): TrainerJob {
   throw new TrainerError(`the job cannot be run: ${faults.join('; ')}`, exitCodes.configuration);
 }
 
-async function askPatiently(
-  options: ServiceOptions,
-  path: string,
-  init: RequestInit,
-): Promise<Response> {
-  const { clock, say = () => {} } = options;
-  const startedAt = clock.now();
-  const headers = { ...init.headers, authorization: `Bearer ${options.token}` };
-  for (let tries = 0; ; tries += 1) {
-    let trouble: string;
-    let waitMs = Math.min(30_000, 500 * 2 ** Math.min(tries, 10)) * (0.5 + clock.random() / 2);
-    try {
-      const answer = await options.fetch(`${options.api}${path}`, { ...init, headers });
-      if (answer.ok) return await wholeAnswer(answer);
-      if (!isPassing(answer.status)) throw await refusal(answer, init.method ?? 'GET', path);
-      trouble = `status ${answer.status}`;
-      const after = Number(answer.headers.get('retry-after'));
-      if (after > 0) waitMs = Math.max(waitMs, Math.min(after, 300) * 1000);
-    } catch (error) {
-      if (error instanceof TrainerError) throw error;
-      trouble = (error as Error).message;
-    }
-    if (clock.now() - startedAt + waitMs > (options.retryForMs ?? defaultRetryForMs)) {
-      throw new TrainerError(`${options.api}${path} has not answered for too long: ${trouble}`);
-    }
-    say(`${path}: ${trouble}; trying again in ${(waitMs / 1000).toFixed(1)} s`);
-    await clock.sleep(waitMs);
-  }
-}
-
-/** Reads the body inside the loop of tries, so that a connection lost half-way is tried again. */
-async function wholeAnswer(answer: Response): Promise<Response> {
-  return new Response(await answer.arrayBuffer(), { headers: answer.headers });
+/** Everything may be repeated: the service counts sequences and takes one finish. */
+function patientSender(options: ServiceOptions): Send {
+  const { api, token, fetch, clock, say = () => {} } = options;
+  const send = senderOf({
+    api,
+    token,
+    fetch,
+    ...clock,
+    patience: { forMs: options.retryForMs ?? defaultRetryForMs },
+    timeoutMs: longestTryMs,
+    whole: true,
+    longestAskedMs: 300_000,
+    mayRepeat: () => true,
+    mayPass: ({ status }) => isPassing(status),
+    onRetry: (path, trouble, waitMs) =>
+      say(`${path}: ${trouble}; trying again in ${(waitMs / 1000).toFixed(1)} s`),
+  });
+  return async (method, path, given) => {
+    const tooLong = (trouble: string) =>
+      new TrainerError(`${api}${path} has not answered for too long: ${trouble}`);
+    const answer = await send(method, path, given).catch((error: Error) => {
+      throw tooLong(error.message);
+    });
+    if (answer.ok) return answer;
+    if (isPassing(answer.status)) throw tooLong(`status ${answer.status}`);
+    throw await refusal(answer, method, path);
+  };
 }
 
 function isPassing(status: number): boolean {
@@ -135,13 +129,7 @@ function isPassing(status: number): boolean {
 }
 
 async function refusal(answer: Response, method: string, path: string): Promise<TrainerError> {
-  const text = await answer.text().catch(() => '');
-  let detail = text.slice(0, 500);
-  try {
-    detail = JSON.parse(text).detail ?? detail;
-  } catch {
-    // Not a problem document: the text itself has to do.
-  }
+  const { detail } = await problemOf(answer);
   if (answer.status === 409 && method === 'POST') {
     return new TrainerError(`this attempt was revoked: ${detail}`, exitCodes.revoked);
   }

@@ -1,6 +1,7 @@
 // Jobs: what may be asked for, and what is said of one.
 
 import { z } from 'zod';
+import { jobStates } from './job-states.ts';
 import { monitorViewsSchema } from './monitors.ts';
 import { trainingPlanSchema } from './plans.ts';
 import {
@@ -13,30 +14,7 @@ import { type Fold, foldSchema, foldsSchema, listQuerySchema, reasonSchema } fro
 import { snapshotHeaderSchema } from './snapshots.ts';
 import { trainerEnvironmentSchema } from './trainer.ts';
 
-export const jobStates = [
-  'created',
-  'submitting',
-  'queued',
-  'starting',
-  'running',
-  'finishing',
-  'cancelling',
-  'succeeded',
-  'failed',
-  'cancelled',
-  'timedOut',
-  'lost',
-] as const;
-export type JobState = (typeof jobStates)[number];
-
-/** States that an attempt, or a job, never leaves. */
-export const endStates: readonly JobState[] = [
-  'succeeded',
-  'failed',
-  'cancelled',
-  'timedOut',
-  'lost',
-];
+export { endStates, type JobState, jobStates } from './job-states.ts';
 
 export const stateReasonSchema = z.object({
   code: z.enum([
@@ -163,6 +141,20 @@ export const jobBatchSchema = z
   .object({ batch: z.string(), items: z.array(jobSchema) })
   .meta({ id: 'JobBatch' });
 export type JobBatch = z.output<typeof jobBatchSchema>;
+
+const nativeRequestSchema = z.object({ request: z.record(z.string(), z.unknown()) });
+
+/** What the engine would be asked for: one request, or one for each fold of an alias. */
+export const dryRunSchema = z.union([
+  nativeRequestSchema,
+  z.object({ items: z.array(nativeRequestSchema.extend({ fold: foldSchema })) }),
+]);
+
+/** One job, or one for each fold of an alias. */
+export const launchedSchema = z.union([jobSchema, jobBatchSchema]);
+
+export const compareQuerySchema = z.object({ ids: z.string().min(1) });
+export const comparisonSchema = z.object({ items: z.array(z.unknown()) });
 
 export const jobQuerySchema = listQuerySchema.extend({ batch: z.string().optional() });
 

@@ -99,3 +99,5 @@ export const findingSchema = z.object({
   detail: z.string(),
 });
 export type Finding = z.output<typeof findingSchema>;
+
+export const targetCheckSchema = z.object({ findings: z.array(findingSchema) });

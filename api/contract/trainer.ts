@@ -180,6 +180,8 @@ export const finishSchema = z.strictObject({
   error: z.string().max(10_000).optional(),
 });
 
+export const finishAnswerSchema = z.object({ accepted: z.literal(true) });
+
 export type SnapshotCase = z.output<typeof snapshotCaseSchema>;
 export type SnapshotDocument = z.output<typeof snapshotDocumentSchema>;
 export type TrainerJob = z.output<typeof trainerJobSchema>;

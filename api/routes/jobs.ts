@@ -3,19 +3,22 @@
 import { createRoute, z } from '@hono/zod-openapi';
 import {
   artifactSchema,
+  compareQuerySchema,
+  comparisonSchema,
+  dryRunSchema,
   eventQuerySchema,
   jobActionSchema,
-  jobBatchSchema,
   jobEventSchema,
   jobQuerySchema,
   jobSchema,
+  launchedSchema,
   launchJobSchema,
   ledgerEpochSchema,
   metricPointSchema,
   metricQuerySchema,
   retryJobSchema,
 } from '../contract/jobs.ts';
-import { foldSchema, listSchema } from '../contract/shared.ts';
+import { listSchema } from '../contract/shared.ts';
 import { decodeCursor, decodeNumberCursor, page } from '../http/paging.ts';
 import { json, jsonBody, limited, problems } from '../http/responses.ts';
 import { router } from '../http/router.ts';
@@ -52,8 +55,6 @@ export function jobRoutes() {
 }
 
 function launchRoutes(routes: Routes): void {
-  const request = z.object({ request: z.record(z.string(), z.unknown()) });
-  const requests = z.object({ items: z.array(request.extend({ fold: foldSchema })) });
   routes.openapi(
     createRoute({
       method: 'post',
@@ -62,9 +63,9 @@ function launchRoutes(routes: Routes): void {
       summary: 'Launch a job, or one for each fold of an alias; dryRun answers the native request',
       request: { body: jsonBody(launchJobSchema) },
       responses: {
-        201: json(z.union([jobSchema, jobBatchSchema]), 'Launched; a list for an alias'),
-        202: json(z.union([jobSchema, jobBatchSchema]), 'Stored, and waits for an agent'),
-        200: json(z.union([request, requests]), 'Dry run'),
+        201: json(launchedSchema, 'Launched; a list for an alias'),
+        202: json(launchedSchema, 'Stored, and waits for an agent'),
+        200: json(dryRunSchema, 'Dry run'),
         ...problems,
         ...limited,
       },
@@ -134,8 +135,8 @@ function listRoutes(routes: Routes): void {
       path: '/v1/jobs/compare',
       tags,
       summary: 'Several jobs side by side',
-      request: { query: z.object({ ids: z.string().min(1) }) },
-      responses: { 200: json(z.object({ items: z.array(z.unknown()) }), 'The jobs'), ...problems },
+      request: { query: compareQuerySchema },
+      responses: { 200: json(comparisonSchema, 'The jobs'), ...problems },
     }),
     async (c) => {
       const ids = c.req.valid('query').ids.split(',').slice(0, 20);

@@ -13,6 +13,7 @@ import {
   whatIfAnswerSchema,
   whatIfSchema,
 } from '../contract/snapshots.ts';
+import { snapshotDocumentSchema } from '../contract/trainer.ts';
 import { acceptedFormat } from '../http/negotiation.ts';
 import { decodeCursor, page } from '../http/paging.ts';
 import { json, jsonBody, problems } from '../http/responses.ts';
@@ -152,7 +153,7 @@ function streamingRoutes(routes: ReturnType<typeof router>): void {
           content: {
             'application/x-ndjson': { schema: snapshotCaseSchema },
             'text/csv': { schema: z.string() },
-            'application/json': { schema: z.object({ digest: z.string() }) },
+            'application/json': { schema: snapshotDocumentSchema },
             'text/tab-separated-values': { schema: z.string() },
           },
         },

@@ -1,15 +1,10 @@
 // Health: no token, no workspace; 503 when the database does not answer.
 
-import { createRoute, z } from '@hono/zod-openapi';
+import { createRoute } from '@hono/zod-openapi';
+import { healthSchema } from '../contract/system.ts';
 import { json } from '../http/responses.ts';
 import { router } from '../http/router.ts';
 import { checkHealth } from '../services/health.ts';
-
-const health = z.object({
-  status: z.literal('ok'),
-  version: z.string(),
-  database: z.enum(['pglite', 'postgres', 'neon']),
-});
 
 export function systemRoutes() {
   return router().openapi(
@@ -20,7 +15,7 @@ export function systemRoutes() {
       summary: 'Whether the service and its database answer',
       security: [],
       responses: {
-        200: json(health, 'Both answer'),
+        200: json(healthSchema, 'Both answer'),
         503: { description: 'The database does not' },
       },
     }),

@@ -2,7 +2,7 @@
 
 import { createRoute, z } from '@hono/zod-openapi';
 import { listSchema } from '../contract/shared.ts';
-import { findingSchema, targetSchema } from '../contract/targets.ts';
+import { targetCheckSchema, targetSchema } from '../contract/targets.ts';
 import { json, problems } from '../http/responses.ts';
 import { router } from '../http/router.ts';
 import { checkTarget, listTargets } from '../services/targets.ts';
@@ -29,7 +29,7 @@ export function targetRoutes() {
         summary: 'Check a target: reachability, rights, paths',
         request: { params: z.object({ name: z.string() }) },
         responses: {
-          200: json(z.object({ findings: z.array(findingSchema) }), 'Findings'),
+          200: json(targetCheckSchema, 'Findings'),
           ...problems,
         },
       }),

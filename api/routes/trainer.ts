@@ -3,10 +3,12 @@
 import { createRoute, z } from '@hono/zod-openapi';
 import { bodyLimit } from 'hono/body-limit';
 import {
+  finishAnswerSchema,
   finishSchema,
   reportAnswerSchema,
   reportLimits,
   reportSchema,
+  snapshotDocumentSchema,
   trainerCaseSchema,
   trainerJobSchema,
 } from '../contract/trainer.ts';
@@ -73,7 +75,7 @@ function readingRoutes(routes: Routes): void {
       responses: {
         200: {
           description: 'The cases',
-          content: { 'application/json': { schema: z.object({}) } },
+          content: { 'application/json': { schema: snapshotDocumentSchema } },
         },
         ...problems,
       },
@@ -130,7 +132,7 @@ function reportingRoutes(routes: Routes): void {
       tags,
       summary: 'The final report: without it no job succeeds',
       request: { body: jsonBody(finishSchema) },
-      responses: { 200: json(z.object({ accepted: z.literal(true) }), 'Accepted'), ...problems },
+      responses: { 200: json(finishAnswerSchema, 'Accepted'), ...problems },
     }),
     async (c) => {
       const { accepted } = await acceptFinish(c.get('deps'), c.get('trainer'), c.req.valid('json'));

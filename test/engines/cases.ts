@@ -63,7 +63,7 @@ async function dyingAtSubmit(lab: Lab, rig: Rig, moment: 'before' | 'after'): Pr
   await until(() => died, { seconds: 30, late: () => 'something is submitted' });
   await asked;
   await lab.start();
-  const jobs = await lab.client.all<Job>('/v1/jobs');
+  const jobs = await lab.client.askAll('GET /v1/jobs');
   return jobs.find(({ launchReason }) => launchReason === reason) as Job;
 }
 

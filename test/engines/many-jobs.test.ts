@@ -49,7 +49,7 @@ async function expectReportsOnce({ client, notes }: ManyJobs, jobs: Job[]): Prom
 }
 
 async function expectAuditOnce({ client }: ManyJobs, jobs: Job[]): Promise<void> {
-  const entries = await client.all<{ action: string; subject: string }>('/v1/audit');
+  const entries = await client.askAll('GET /v1/audit');
   const subjects = jobs.map(({ id }) => `job/${id}`).sort();
   for (const action of ['job.launched', 'job.ended']) {
     const told = entries.filter((entry) => entry.action === action);

@@ -132,7 +132,7 @@ async function launchUntilAnswered(
       const said = (await answer.json()) as { id: string; detail?: string };
       if (answer.status === 201) return said.id;
       if (answer.status !== 409) throw new Error(`${answer.status}: ${said.detail}`);
-      const all = await client.all<Job>('/v1/jobs');
+      const all = await client.askAll('GET /v1/jobs');
       const known = all.find(({ launchReason }) => launchReason === body.reason);
       if (known !== undefined) return known.id;
       key = randomUUID();
@@ -150,7 +150,7 @@ function isAway(cause: unknown): boolean {
 
 async function allEnded(client: Client, withinMs: number): Promise<Job[]> {
   for (const deadline = Date.now() + withinMs; ; await sleep(500)) {
-    const jobs = await client.all<Job>('/v1/jobs');
+    const jobs = await client.askAll('GET /v1/jobs');
     if (jobs.every(hasEnded)) return jobs;
     if (Date.now() < deadline) continue;
     const left = jobs.filter((job) => !hasEnded(job));

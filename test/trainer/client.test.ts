@@ -1,7 +1,8 @@
 // The client against a made-up fetch: what is sent again and what is not, and how a refusal reads.
 
 import { describe, expect, test } from 'vitest';
-import { createClient, type Failure, problemText } from '../../trainer/client.ts';
+import { problemText } from '../../api/contract/problems.ts';
+import { createClient, type Failure } from '../../trainer/client.ts';
 
 type Step = Error | { status?: number; body?: unknown; headers?: Record<string, string> };
 
@@ -23,6 +24,7 @@ function clientOn(steps: Step[], options: { api?: string; token?: string } = {})
     sleep: async (milliseconds) => {
       pauses.push(milliseconds);
     },
+    random: () => 1,
   });
   return { client, sent, pauses };
 }
@@ -41,7 +43,7 @@ describe('what is sent again', () => {
   test('a read, after growing pauses, until it is answered', async () => {
     const { client, sent, pauses } = clientOn([lost, away, { body: { ok: true } }]);
     expect(await client.call('GET', '/health')).toEqual({ ok: true });
-    expect([sent.length, pauses]).toEqual([3, [400, 800]]);
+    expect([sent.length, pauses]).toEqual([3, [800, 1600]]);
   });
 
   test('a read, after the pause that the service asks for, and never over a minute', async () => {

@@ -41,7 +41,8 @@ export const alias: AddCommand = (program, io) => {
         const answer = await client.call<Alias>('GET', pathOf(dataset, name));
         return io.out(options.json ? JSON.stringify(answer) : aliasText(answer));
       }
-      const items = await client.all<Alias>(pathOf(dataset));
+      const path = { dataset };
+      const items = await client.askAll('GET /v1/datasets/{dataset}/aliases', { path });
       if (options.json) return io.out(JSON.stringify({ items }));
       for (const one of items) io.out(aliasText(one));
       if (items.length === 0) io.say(`dataset ${dataset} has no alias`);

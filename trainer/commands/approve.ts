@@ -17,13 +17,19 @@ export const approve: AddCommand = (program, io) => {
       if ((meaning === undefined) === (revoke === undefined)) {
         throw failure('give either --meaning, or --revoke with an approval', exitCodes.usage);
       }
-      const path = `/v1/snapshots/${encodeURIComponent(snapshot)}/approvals`;
       const client = clientOf(io, options);
+      const key = client.newKey();
       const answer =
-        revoke === undefined
-          ? await client.create<Approval>(path, { meaning, reason })
-          : await client.create<Approval>(`${path}/${encodeURIComponent(revoke)}/revoke`, {
-              reason,
+        meaning !== undefined
+          ? await client.ask('POST /v1/snapshots/{snapshot}/approvals', {
+              path: { snapshot },
+              body: { meaning, reason },
+              key,
+            })
+          : await client.ask('POST /v1/snapshots/{snapshot}/approvals/{id}/revoke', {
+              path: { snapshot, id: revoke as string },
+              body: { reason },
+              key,
             });
       io.out(options.json ? JSON.stringify(answer) : approvalText(answer));
     });

@@ -17,8 +17,8 @@ export const diff: AddCommand = (program, io) => {
   withService(program.command('diff <from> <to>'))
     .description('what differs between two snapshots of one dataset')
     .action(async (from: string, to: string, options: ServiceOptions) => {
-      const path = `/v1/snapshots/${encodeURIComponent(from)}/diff/${encodeURIComponent(to)}`;
-      const answer = await clientOf(io, options).call<Diff>('GET', path);
+      const path = { a: from, b: to };
+      const answer = await clientOf(io, options).ask('GET /v1/snapshots/{a}/diff/{b}', { path });
       io.out(options.json ? JSON.stringify(answer) : diffText(answer));
     });
 };

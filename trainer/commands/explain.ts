@@ -10,8 +10,9 @@ export const explain: AddCommand = (program, io) => {
   withService(program.command('explain <snapshot> <case>'))
     .description('why a case is drawn so often and counts so much: every term and its factor')
     .action(async (snapshot: string, caseId: string, options: ServiceOptions) => {
-      const path = `/v1/snapshots/${encodeURIComponent(snapshot)}/cases/${encodeURIComponent(caseId)}`;
-      const answer = await clientOf(io, options).call<Explanation>('GET', path);
+      const request = { path: { snapshot, caseId } };
+      const client = clientOf(io, options);
+      const answer = await client.ask('GET /v1/snapshots/{snapshot}/cases/{caseId}', request);
       io.out(options.json ? JSON.stringify(answer) : explanationText(answer));
     });
 };

@@ -52,7 +52,7 @@ export const github: AddCommand = (program, io) => {
   withService(policies.command('list'))
     .description('list policies, removed ones too')
     .action(async (options: ServiceOptions) => {
-      const items = await clientOf(io, options).all<GithubPolicy>(path);
+      const items = await clientOf(io, options).askAll('GET /v1/github/policies');
       if (options.json) return io.out(JSON.stringify({ items }));
       const rows = items.map((one) => [one.id, ruleOf(one), one.removedAt ?? 'stands']);
       io.out(table([['policy', 'what it trusts', 'removed'], ...rows]));

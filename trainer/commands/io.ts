@@ -53,7 +53,8 @@ export function clientOf(io: Io, { api, token }: ServiceOptions): Client {
     api: api ?? io.env.CW_API ?? 'http://127.0.0.1:8787',
     token: token ?? io.env.CW_TOKEN,
     fetch: io.fetch,
-    sleep: (milliseconds) => io.sleep(milliseconds),
+    sleep: io.sleep,
+    now: io.now,
   });
 }
 

@@ -12,8 +12,8 @@ export const jobs: AddCommand = (program, io) => {
     .description('the newest jobs, how far each is, and why it ended or waits')
     .option('--limit <number>', 'how many, up to 500', wholeOf, 20)
     .action(async (options: Options) => {
-      const path = `/v1/jobs?limit=${options.limit}`;
-      const { items } = await clientOf(io, options).call<{ items: Job[] }>('GET', path);
+      const query = { limit: options.limit };
+      const { items } = await clientOf(io, options).ask('GET /v1/jobs', { query });
       io.out(options.json ? JSON.stringify(items) : jobsText(items));
     });
 };

@@ -1,10 +1,11 @@
 // counterweight launch: a job from a snapshot, or one for each fold of an alias.
 
 import { InvalidArgumentError } from 'commander';
-import type { Job, JobBatch } from '../../api/contract/jobs.ts';
+import type { MetricGate } from '../../api/contract/gates.ts';
+import type { JobBatch } from '../../api/contract/jobs.ts';
 import { type Client, exitCodes, failure } from '../client.ts';
 import { readDocument } from './files.ts';
-import { gateOf, type MetricGate } from './gate.ts';
+import { gateOf } from './gate.ts';
 import { type AddCommand, clientOf, type Io, type ServiceOptions, withService } from './io.ts';
 import { type GivenResources, pairOf, resourceOf, resourcesOf } from './resources.ts';
 import { secondsOf, standsAt, watchJob, watchJobs } from './watch.ts';
@@ -68,13 +69,11 @@ export const launch: AddCommand = (program, io) => {
       const { acceptWithdrawn } = options;
       const resources = resourcesOf(options.resource);
       const rest = { target, seed, reason, image, acceptWithdrawn, dryRun, settings, resources };
-      if (alias !== undefined) {
-        const body = { ...alias, folds, ...rest };
-        return showBatch(io, client, await client.create<JobBatch>('/v1/jobs', body), options);
-      }
-      const body = { snapshot, ...rest };
-      const answer = await client.create<Job>('/v1/jobs', body);
-      if (dryRun) return io.out(JSON.stringify(answer, null, options.json ? 0 : 2));
+      const body = alias === undefined ? { snapshot, ...rest } : { ...alias, folds, ...rest };
+      const answer = await client.ask('POST /v1/jobs', { body, key: client.newKey() });
+      if (!('state' in answer) && !('batch' in answer))
+        return io.out(JSON.stringify(answer, null, options.json ? 0 : 2));
+      if ('items' in answer) return showBatch(io, client, answer, options);
       io.say(`job ${answer.id} is ${standsAt(answer)}`);
       if (options.watch) await watchJob(io, client, answer.id, options);
       else if (options.json) io.out(JSON.stringify(answer));
@@ -96,7 +95,6 @@ async function showBatch(
   answer: JobBatch,
   options: Options,
 ): Promise<void> {
-  if (options.dryRun) return io.out(JSON.stringify(answer, null, options.json ? 0 : 2));
   const { batch, items } = answer;
   for (const job of items) {
     io.say(`fold ${job.snapshot.fold}: job ${job.id} is ${standsAt(job)}`);

@@ -8,8 +8,11 @@ export const lineage: AddCommand = (program, io) => {
   withService(program.command('lineage <snapshot>'))
     .description('parents, children, sources, jobs, approvals and aliases of a snapshot')
     .action(async (snapshot: string, options: ServiceOptions) => {
-      const path = `/v1/snapshots/${encodeURIComponent(snapshot)}/lineage`;
-      const answer = await clientOf(io, options).call<Lineage>('GET', path);
+      const request = { path: { snapshot } };
+      const answer = await clientOf(io, options).ask(
+        'GET /v1/snapshots/{snapshot}/lineage',
+        request,
+      );
       io.out(options.json ? JSON.stringify(answer) : lineageText(answer));
     });
 };

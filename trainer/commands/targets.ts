@@ -19,12 +19,11 @@ export const targets: AddCommand = (program, io) => {
     .action(async (name: string | undefined, options: ServiceOptions) => {
       const client = clientOf(io, options);
       if (name === undefined) {
-        const { items } = await client.call<{ items: Target[] }>('GET', '/v1/targets');
+        const { items } = await client.ask('GET /v1/targets');
         io.out(options.json ? JSON.stringify(items) : targetsText(items));
         return;
       }
-      const path = `/v1/targets/${encodeURIComponent(name)}/check`;
-      const { findings } = await client.call<{ findings: Finding[] }>('GET', path);
+      const { findings } = await client.ask('GET /v1/targets/{name}/check', { path: { name } });
       io.out(options.json ? JSON.stringify(findings) : findingsText(findings));
       if (findings.some(({ severity }) => severity === 'error')) io.exitWith(exitCodes.failed);
     });

@@ -1,13 +1,13 @@
 // counterweight tokens create|list|revoke: who may ask the service, for what, until when.
 
 import { Option } from 'commander';
-import { type MadeToken, roles, type Token } from '../../api/contract/tokens.ts';
+import { type Role, roles, type Token } from '../../api/contract/tokens.ts';
 import { type AddCommand, clientOf, type ServiceOptions, table, withService } from './io.ts';
 
 type CreateOptions = ServiceOptions & {
   name: string;
   actor: string;
-  role: string;
+  role: Role;
   expiresAt?: string;
 };
 
@@ -24,7 +24,8 @@ export const tokens: AddCommand = (program, io) => {
     .action(async (options: CreateOptions) => {
       const { name, actor, role, expiresAt } = options;
       const body = { name, actor, role, expiresAt };
-      const made = await clientOf(io, options).create<MadeToken>('/v1/tokens', body);
+      const client = clientOf(io, options);
+      const made = await client.ask('POST /v1/tokens', { body, key: client.newKey() });
       if (options.json) return io.out(JSON.stringify(made));
       io.say(`token ${made.id}: ${made.role} for ${made.actor}; its secret is shown this once`);
       io.out(made.secret);
@@ -32,7 +33,7 @@ export const tokens: AddCommand = (program, io) => {
   withService(group.command('list'))
     .description('list tokens, without their secrets')
     .action(async (options: ServiceOptions) => {
-      const items = await clientOf(io, options).all<Token>('/v1/tokens');
+      const items = await clientOf(io, options).askAll('GET /v1/tokens');
       if (options.json) return io.out(JSON.stringify({ items }));
       const rows = items.map((one) => [
         one.id,
@@ -47,8 +48,8 @@ export const tokens: AddCommand = (program, io) => {
   withService(group.command('revoke <token>'))
     .description('revoke a token by its id; no request passes with it from then on')
     .action(async (id: string, options: ServiceOptions) => {
-      const path = `/v1/tokens/${encodeURIComponent(id)}`;
-      const revoked = await clientOf(io, options).call<Token>('DELETE', path);
+      const client = clientOf(io, options);
+      const revoked = await client.ask('DELETE /v1/tokens/{id}', { path: { id } });
       if (options.json) return io.out(JSON.stringify(revoked));
       io.say(`token ${revoked.id} of ${revoked.actor} is revoked`);
     });

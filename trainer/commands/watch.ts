@@ -3,9 +3,10 @@
 // has ended. A service that is away for a while is waited for.
 
 import { InvalidArgumentError } from 'commander';
+import { gateFault, type MetricGate } from '../../api/contract/gates.ts';
 import { endStates, type Job } from '../../api/contract/jobs.ts';
 import { type Client, exitCodes, type Failure, failure } from '../client.ts';
-import { gateFault, gateOf, type MetricGate } from './gate.ts';
+import { gateOf } from './gate.ts';
 import { type AddCommand, clientOf, type Io, type ServiceOptions, withService } from './io.ts';
 import { type ProgressBoard, progressBoard } from './progress.ts';
 
@@ -70,15 +71,6 @@ export async function watchJobs(
 
 export const hasEnded = ({ state }: Pick<Job, 'state'>) => endStates.includes(state);
 
-type MetricPoint = {
-  sequence: number;
-  name: string;
-  value: number;
-  step: number;
-  group: string | null;
-  class: string | null;
-};
-
 type Followed = { name: string; job: Job; after: number; loss: number | null };
 
 const pollMs = 1_000;
@@ -94,7 +86,7 @@ export async function followJobs(
   const giveUpAt = io.now() + timeoutSeconds * 1000;
   const followed: Followed[] = [];
   for (const { id, name } of asked) {
-    const job = await client.call<Job>('GET', jobPath(id));
+    const job = await client.ask('GET /v1/jobs/{id}', { path: { id } });
     followed.push({ name, job, after: 0, loss: null });
   }
   const board = progressBoard(
@@ -124,8 +116,6 @@ export async function followJobs(
   }
 }
 
-const jobPath = (id: string) => `/v1/jobs/${encodeURIComponent(id)}`;
-
 const stepsOf = ({ settings: { epochs, drawsPerEpoch, batchSize } }: Job) =>
   (epochs * drawsPerEpoch) / batchSize;
 
@@ -149,8 +139,8 @@ async function readAll(
 }
 
 async function readOne(client: Client, one: Followed, board: ProgressBoard): Promise<void> {
-  const path = jobPath(one.job.id);
-  const job = await client.call<Job>('GET', path);
+  const path = { id: one.job.id };
+  const job = await client.ask('GET /v1/jobs/{id}', { path });
   if (job.state !== one.job.state) board.log(`${one.name}: ${stateSentence(job)}`);
   if (job.verifiedDraws.mismatch > one.job.verifiedDraws.mismatch) {
     board.log(`${one.name}: an epoch's draws are not the planned ones`);
@@ -161,10 +151,8 @@ async function readOne(client: Client, one: Followed, board: ProgressBoard): Pro
     board.log(`${one.name}: draws by ${digest} from epoch ${fromEpoch} on (${cause})`);
   }
   one.job = job;
-  const { items } = await client.call<{ items: MetricPoint[] }>(
-    'GET',
-    `${path}/metrics?after=${one.after}&limit=5000`,
-  );
+  const query = { after: one.after, limit: 5000 };
+  const { items } = await client.ask('GET /v1/jobs/{id}/metrics', { path, query });
   for (const { sequence, name, value, step, group, class: label } of items) {
     one.after = sequence;
     if (group !== null || label !== null) continue;

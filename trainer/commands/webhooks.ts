@@ -3,6 +3,7 @@
 
 import { Option } from 'commander';
 import {
+  type DeliveryState,
   deliveryStates,
   type MadeWebhook,
   type Webhook,
@@ -39,7 +40,7 @@ export const webhooks: AddCommand = (program, io) => {
   withService(group.command('list'))
     .description('list webhooks with their health')
     .action(async (options: ServiceOptions) => {
-      const items = await clientOf(io, options).all<Webhook>('/v1/webhooks');
+      const items = await clientOf(io, options).askAll('GET /v1/webhooks');
       if (options.json) return io.out(JSON.stringify({ items }));
       const rows = items.map((one) => [one.id, one.state, ...healthOf(one), one.url]);
       const head = ['webhook', 'state', 'pending', 'dead', 'last delivered', 'url'];
@@ -60,10 +61,10 @@ function addRepairs(group: Parameters<AddCommand>[0], io: Io): void {
   withService(group.command('deliveries <webhook>'))
     .description('list what a webhook was sent and will be sent, newest first')
     .addOption(new Option('--state <state>', 'those alone').choices([...deliveryStates]))
-    .action(async (id: string, options: ServiceOptions & { state?: string }) => {
-      const query = options.state === undefined ? '' : `?state=${options.state}`;
-      const path = `${pathOf(id)}/deliveries${query}`;
-      const items = await clientOf(io, options).all<WebhookDelivery>(path);
+    .action(async (id: string, options: ServiceOptions & { state?: DeliveryState }) => {
+      const asked = { path: { id }, query: { state: options.state } };
+      const client = clientOf(io, options);
+      const items = await client.askAll('GET /v1/webhooks/{id}/deliveries', asked);
       if (options.json) return io.out(JSON.stringify({ items }));
       const rows = items.map((one) => [one.id, one.type, one.state, `${one.attempts}`, endOf(one)]);
       io.out(table([['delivery', 'event', 'state', 'tries', 'answer'], ...rows]));
@@ -72,7 +73,8 @@ function addRepairs(group: Parameters<AddCommand>[0], io: Io): void {
     .description('send again, under the old id; without deliveries, all that are dead')
     .action(async (id: string, given: string[], options: ServiceOptions) => {
       const client = clientOf(io, options);
-      const all = () => client.all<WebhookDelivery>(`${pathOf(id)}/deliveries?state=dead`);
+      const dead = { path: { id }, query: { state: 'dead' as const } };
+      const all = () => client.askAll('GET /v1/webhooks/{id}/deliveries', dead);
       const ids = given.length > 0 ? given : (await all()).map((one) => one.id).reverse();
       const items: WebhookDelivery[] = [];
       for (const one of ids) {

@@ -1,6 +1,6 @@
 // counterweight workspaces list|add: the workspaces of a deployment, for those who run it.
 
-import type { MadeWorkspace, Workspace } from '../../api/contract/workspaces.ts';
+import type { MadeWorkspace } from '../../api/contract/workspaces.ts';
 import { type AddCommand, clientOf, type ServiceOptions, table, withService } from './io.ts';
 
 type AddOptions = ServiceOptions & { actor: string; reason?: string };
@@ -25,7 +25,7 @@ export const workspaces: AddCommand = (program, io) => {
   withService(group.command('list'))
     .description('list workspaces by name')
     .action(async (options: ServiceOptions) => {
-      const items = await clientOf(io, options).all<Workspace>('/v1/workspaces');
+      const items = await clientOf(io, options).askAll('GET /v1/workspaces');
       if (options.json) return io.out(JSON.stringify({ items }));
       const rows = items.map(({ id, name, createdAt }) => [id, name, createdAt]);
       io.out(table([['workspace', 'name', 'made at'], ...rows]));

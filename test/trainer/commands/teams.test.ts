@@ -2,6 +2,7 @@
 // aliases, lineage, and several folds at once.
 
 import { beforeAll, describe, expect, test } from 'vitest';
+import { typedClient } from '../../../api/contract/client.ts';
 import { run } from '../../../trainer/cli.ts';
 import type { Client } from '../../../trainer/client.ts';
 import { aliasText } from '../../../trainer/commands/alias.ts';
@@ -241,13 +242,16 @@ describe('launch --alias', () => {
       snapshots: [],
       summary,
     };
-    const call = async (_: string, path: string) =>
-      path.includes('/metrics')
-        ? { items: [] }
-        : { ...job, id: path, state: states[Number(path.at(-1))] };
+    const client = typedClient(async (_, path) =>
+      Response.json(
+        path.includes('/metrics')
+          ? { items: [] }
+          : { ...job, id: path, state: states[Number(path.at(-1))] },
+      ),
+    );
     await watchJobs(
       { ...io, exitWith: (one) => codes.push(one) },
-      { call } as unknown as Client,
+      client as Client,
       states.map((_, place) => ({ id: String(place), name: `fold ${place}` })),
       { timeout: 1, gate: [{ figure: 'dice.mean', least }] },
     );

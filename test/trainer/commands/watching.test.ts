@@ -1,10 +1,11 @@
 // Following jobs: states, losses and validations as they come, a service that is away, gates.
 
 import { describe, expect, test } from 'vitest';
+import { gateFault } from '../../../api/contract/gates.ts';
 import type { Job } from '../../../api/contract/jobs.ts';
 import { run } from '../../../trainer/cli.ts';
 import { type Client, createClient, type Failure } from '../../../trainer/client.ts';
-import { gateFault, gateOf } from '../../../trainer/commands/gate.ts';
+import { gateOf } from '../../../trainer/commands/gate.ts';
 import { type Io, systemIo } from '../../../trainer/commands/io.ts';
 import { followJobs, jobSentence } from '../../../trainer/commands/watch.ts';
 
