@@ -54,6 +54,40 @@ test('keys stand in the variable itself or in a file', () => {
   expect(() => read(env)).toThrow('the file /run/key named by CW_WEBHOOK_KEY cannot be read');
 });
 
+test('what a deployment may turn on or off', () => {
+  expect(read({})).toMatchObject({ migrate: true, metrics: undefined, logLevel: 'info' });
+  const given = {
+    DATABASE_URL: service,
+    CW_MIGRATE: 'off',
+    CW_METRICS: '[::1]:9464',
+    CW_LOG: 'warn',
+  };
+  expect(read(given)).toMatchObject({
+    migrate: false,
+    metrics: { host: '::1', port: 9464 },
+    logLevel: 'warn',
+  });
+});
+
+test('a secret may be the path of a file, whose last newline is none of it', () => {
+  const files: Record<string, string> = {
+    '/s/url': `${service}\n`,
+    '/s/token': 'cw_x',
+    '/s/no': '\n',
+  };
+  const readFile = (path: string) => files[path] ?? noFile(path);
+  const env = { DATABASE_URL: 'file:/s/url', CW_ADMIN_TOKEN: 'file:/s/token' };
+  expect(readEnvironment(env, readFile)).toMatchObject({
+    databaseUrl: service,
+    adminToken: 'cw_x',
+  });
+  for (const path of ['/s/no', '/s/gone']) {
+    const wrong = { ...env, CW_ADMIN_TOKEN: `file:${path}` };
+    const said = `the file ${path} named by CW_ADMIN_TOKEN cannot be read`;
+    expect(() => readEnvironment(wrong, readFile)).toThrow(said);
+  }
+});
+
 test('the owner of the tables is named beside the role of the service', () => {
   expect(read({ DATABASE_URL: service, DATABASE_OWNER_URL: owner })).toMatchObject({
     databaseUrl: service,
@@ -66,6 +100,11 @@ test.each([
   [{ PORT: 'eighty' }, 'PORT must be a port number'],
   [{ PORT: '70000' }, 'PORT must be a port number'],
   [{ CW_LISTEN: 'http://10.0.0.1' }, 'CW_LISTEN must be an address'],
+  [{ CW_MIGRATE: 'off' }, 'CW_MIGRATE=off needs DATABASE_URL'],
+  [{ CW_MIGRATE: 'later' }, 'CW_MIGRATE must be on or off'],
+  [{ CW_METRICS: '9464' }, 'CW_METRICS must be an address and a port'],
+  [{ CW_METRICS: '127.0.0.1:94640' }, 'CW_METRICS must be an address and a port'],
+  [{ CW_LOG: 'loud' }, 'CW_LOG must be one of debug, info, warn, error'],
   [{ DATABASE_OWNER_URL: owner }, 'DATABASE_OWNER_URL needs DATABASE_URL'],
   [{ DATABASE_URL: owner, DATABASE_OWNER_URL: owner }, 'must name two different roles'],
   [{ CW_RATE_LIMITS: 'much' }, 'CW_RATE_LIMITS is off, or address='],

@@ -1,5 +1,5 @@
-// Applies plain SQL files in order, once each. A lock of the session makes several processes follow
-// each other, and the SHA-256 of each file is kept, so that one edited after its release is noticed.
+// Applies plain SQL files in order, once each. A lock of the session makes several processes
+// follow each other; the SHA-256 of each file is kept, so that one edited later is noticed.
 
 import { sql } from 'drizzle-orm';
 import { ProblemError } from '../errors.ts';
@@ -31,7 +31,7 @@ type Recorded = { name: string; sha256: string | null };
 
 const lockKey = 4102444800;
 
-/** Whether the newest migration was applied: one look, for entries that do not migrate themselves. */
+/** Whether the newest migration was applied; for entries that do not migrate themselves. */
 export async function schemaIsCurrent(orm: Orm): Promise<boolean> {
   return (await recorded(orm)).some(({ name }) => name === newestMigration);
 }
