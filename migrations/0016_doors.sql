@@ -2,7 +2,7 @@
 
 -- Who serves the request of a key and until when that holds unless it is renewed, and which audit
 -- entries it has written: a repeat after a crash reads from them what was done. A request that an
--- earlier version of the service had in hand when it ended is not known to be done: it is forgotten.
+-- earlier version of the service had in hand when it ended is not known to be done: forgotten.
 delete from idempotency_keys where status is null;
 alter table idempotency_keys
   add column claim text,
@@ -10,8 +10,8 @@ alter table idempotency_keys
   add column entries bigint[] not null default '{}';
 create index idempotency_keys_age on idempotency_keys (workspace_id, created_at);
 
--- When what a key has used up will be free again (GCRA). Of no workspace: it is counted before it is
--- known who asks. Lost with a crash, which does no harm.
+-- When what a key has used up will be free again (GCRA). Of no workspace: it is counted before it
+-- is known who asks. Lost with a crash, which does no harm.
 create unlogged table rate_counters (
   key text primary key,
   free_at timestamptz not null

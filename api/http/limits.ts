@@ -59,7 +59,7 @@ const ofAny = bodyLimit({
   onError: tooLarge(requestLimits.bodyBytes),
 });
 
-/** Refuses a body over the limit of its route: by what it announces, or as soon as that many came. */
+/** Refuses a body over its route's limit: by what it announces, or as soon as that many came. */
 export const boundedBody = createMiddleware<Env>(async (c, next) => {
   const limit = streamedBodies[routeOf(c) ?? ''];
   if (limit === undefined) return await ofAny(c, next);

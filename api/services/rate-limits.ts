@@ -15,7 +15,7 @@ const rememberedKeys = 50_000;
 const costMs = ({ cost, budget }: Asked) => (cost * 1000) / budget.perSecond;
 const burstMs = ({ budget }: Asked) => (budget.burst * 1000) / budget.perSecond;
 
-/** What a key that is free again at `freeAt` is told, which is after taking where it was allowed. */
+/** What a key that is free again at `freeAt` is told: after taking, where it was allowed. */
 function told(asked: Asked, { allowed, freeAt, now }: TakenAt): Taken {
   const used = Math.max(0, freeAt - now);
   const remaining = Math.max(

@@ -1,5 +1,5 @@
 // Every field of every request with what attackers and broken clients put there, one at a time, in
-// an honest body: none may answer 5xx, tell what is inside, or reach the database as more than text.
+// an honest body: none may answer 5xx, tell what is inside, or be more than text to the database.
 
 import { sql } from 'drizzle-orm';
 import fc from 'fast-check';

@@ -1,5 +1,5 @@
 // A thousand requests a second for twenty seconds against a real service, honest and hostile ones
-// mixed, sent when they are due whether or not the ones before were answered. `npm run test:hostile`.
+// mixed, offered when they are due whether or not those before were answered: npm run test:hostile.
 
 import { execFileSync } from 'node:child_process';
 import { Agent, request as httpRequest } from 'node:http';

@@ -184,9 +184,10 @@ describe('the service', () => {
   let api: TestApp;
   let app: TestApp['app'];
   let deps: Deps;
+  let opened = 0;
   let address = '192.0.2.1';
   const open = async (burst: number) => {
-    api = await openTestApp({ database });
+    api = await openTestApp({ database, process: ++opened });
     const limiter = memoryLimiter(api.deps.now);
     const rateLimits = { budgets: few(burst), limiter, lately: new Set<string>() };
     deps = { ...api.deps, rateLimits, addressOf: () => address };
