@@ -63,7 +63,7 @@ const nothingOf = (named: Named) =>
 
 /** A problem without what is of this request alone: its id, and the names that were sent. */
 function unnamed(text: string, named: Named): string {
-  const { requestId: _, instance: __, ...problem } = JSON.parse(text);
+  const { requestId: _, traceId: __, instance: ___, ...problem } = JSON.parse(text);
   return Object.values(named)
     .toSorted((a, b) => b.length - a.length)
     .reduce((left, name) => left.replaceAll(name, '...'), JSON.stringify(problem));

@@ -10,7 +10,9 @@ import type { Named } from './access-rows.ts';
 import { openTestApp, type Sending, sendingOf, type TestApp } from './app.ts';
 import { committedDataset, must, rules } from './builders.ts';
 import { createFakeLauncher, type FakeLauncher } from './fake-launcher.ts';
+import { policyBody } from './github.ts';
 import { jobSeed, jobSettings } from './jobs.ts';
+import { webhooksSending } from './webhooks.ts';
 
 /** In every name and text in workspace A, and in nothing of anybody else. */
 export const mark = 'aonly';
@@ -45,6 +47,8 @@ async function openDeployment(launcher: FakeLauncher): Promise<TestApp> {
   ]);
   const api = await openTestApp({ launcher, targets });
   api.deps.auditKey = await auditKeyOf(key);
+  const heard = { status: 200, retryAfter: null, text: '' };
+  api.deps.webhooks = await webhooksSending(async () => heard);
   api.deps.launcherOf = async (target) =>
     target.engine === 'agent' ? createAgentLauncher(target) : launcher;
   return api;
@@ -78,6 +82,26 @@ async function frozen(team: Team, name: string): Promise<{ id: string; digest: s
 const trainerOf = ({ launches }: FakeLauncher, job: string) =>
   launches.get(`cw-${job}-1`)?.token as string;
 
+/** Who is told and trusted: webhooks with a delivery, and a policy of GitHub. */
+async function toldThings(a: Workspace, dataset: string) {
+  const reason = `${mark}: told`;
+  const asked = { url: `https://${mark}.example.org/`, events: ['alias.moved'], reason };
+  const webhook = await must(a, 201, 'POST', '/v1/webhooks', asked);
+  const oldWebhook = await must(a, 201, 'POST', '/v1/webhooks', asked);
+  const delivery = await must(a, 200, 'POST', `/v1/webhooks/${webhook.id}/test`);
+  const policy = await must(a, 201, 'POST', '/v1/github/policies', {
+    ...policyBody,
+    dataset,
+    reason,
+  });
+  return {
+    policy: policy.id,
+    webhook: webhook.id,
+    oldWebhook: oldWebhook.id,
+    delivery: delivery.id,
+  };
+}
+
 async function fill(api: TestApp, { a, team }: { a: Workspace; team: Team }, engine: FakeLauncher) {
   const name = `${mark}-phantom`;
   const reason = `${mark}: used`;
@@ -99,6 +123,7 @@ async function fill(api: TestApp, { a, team }: { a: Workspace; team: Team }, eng
   const revoked = await a.as(`${mark}-gone`, 'admin');
   await must(a, 200, 'DELETE', `/v1/tokens/${revoked.tokenId}`);
   const { id: datasetId } = await must(a, 200, 'GET', `/v1/datasets/${name}`);
+  const told = await toldThings(a, name);
   const named: Named = {
     dataset: name,
     snapshot: snapshot.digest,
@@ -110,6 +135,7 @@ async function fill(api: TestApp, { a, team }: { a: Workspace; team: Team }, eng
     attempt: `cw-${waiting}-1`,
     target,
     token: revoked.tokenId,
+    ...told,
   };
   const byId = { ...named, dataset: datasetId, snapshot: snapshot.id };
   const byAlias = { ...named, snapshot: `${name}@${mark}-best:0` };

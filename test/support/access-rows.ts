@@ -3,6 +3,7 @@
 
 import { type Role, roles } from '../../api/contract/tokens.ts';
 import { attributes, caseLines, foldsOf, ndjsonOf, rules } from './builders.ts';
+import { policyBody } from './github.ts';
 import { jobSeed, jobSettings } from './jobs.ts';
 
 /** What a request names: a thing of workspace A, or in the same place something that is nowhere. */
@@ -16,7 +17,11 @@ export type Named = Record<
   | 'running'
   | 'attempt'
   | 'target'
-  | 'token',
+  | 'token'
+  | 'policy'
+  | 'webhook'
+  | 'oldWebhook'
+  | 'delivery',
   string
 >;
 
@@ -71,6 +76,7 @@ const reason = 'aonly: said in this test';
 const ids = caseLines(40).map(({ id }) => id);
 const fold = { version: 1, split: 'five-fold', fold: 0 };
 const job = { at: ({ cancelled }: Named) => ({ id: cancelled }) };
+const webhook = { at: (named: Named) => ({ id: named.webhook }) };
 const dataset = '/v1/datasets/{dataset}';
 
 export const accessRows: Record<string, Row> = {
@@ -203,6 +209,38 @@ export const accessRows: Record<string, Row> = {
     theSame,
   ),
   'GET /v1/workspaces': reads({ may: 'deployment', ...theSame }),
+
+  'POST /v1/github/exchange': writes('anyone', 401, () => ({ token: 'no.such.token' }), theSame),
+  'POST /v1/github/policies': writes('admin', 201, (named) => ({
+    ...policyBody,
+    dataset: named.dataset,
+    reason,
+  })),
+  'GET /v1/github/policies': reads({ may: 'admin', ...itsOwn }),
+  'DELETE /v1/github/policies/{id}': writes('admin', 200, undefined, {
+    at: ({ policy }) => ({ id: policy }),
+  }),
+
+  'POST /v1/webhooks': writes(
+    'admin',
+    201,
+    () => ({ url: 'https://hooks.example.org/', events: ['job.ended'], reason: 'asked' }),
+    itsOwn,
+  ),
+  'GET /v1/webhooks': reads({ may: 'admin', ...itsOwn }),
+  'GET /v1/webhooks/{id}': reads({ may: 'admin', ...webhook }),
+  'DELETE /v1/webhooks/{id}': writes('admin', 200, undefined, {
+    at: ({ oldWebhook }) => ({ id: oldWebhook }),
+  }),
+  'POST /v1/webhooks/{id}/enable': writes('admin', 200, () => ({ reason }), webhook),
+  'POST /v1/webhooks/{id}/test': writes('admin', 200, undefined, webhook),
+  'GET /v1/webhooks/{id}/deliveries': reads({ may: 'admin', ...webhook }),
+  'POST /v1/webhooks/{id}/deliveries/{delivery}/redeliver': writes(
+    'admin',
+    200,
+    undefined,
+    webhook,
+  ),
 
   'GET /v1/audit': reads(itsOwn),
   'GET /v1/audit/verify': reads(itsOwn),
