@@ -2,7 +2,7 @@
 // slow, what a caller that gives up leaves behind, and a token that is renewed.
 
 import fc from 'fast-check';
-import { describe, expect, test } from 'vitest';
+import { describe, expect, test, vi } from 'vitest';
 import {
   type RenewableToken,
   type SenderOptions,
@@ -151,6 +151,7 @@ describe('a caller that gives up', () => {
     const caller = new AbortController();
     const { send, sent } = sending(['silent']);
     const failed = failureOf(send('GET', '/', { signal: caller.signal }));
+    await vi.waitFor(() => expect(sent).toHaveLength(1));
     caller.abort();
     expect((await failed).sending).toBe('cancelled');
     expect(sent).toHaveLength(1);
