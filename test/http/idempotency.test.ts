@@ -2,6 +2,7 @@
 
 import { beforeAll, describe, expect, test } from 'vitest';
 import { createApp } from '../../api/app.ts';
+import { sha256Text } from '../../api/ids.ts';
 import { answerKeeper, claimedForMs } from '../../api/services/idempotency.ts';
 import { adminToken, openTestApp, type TestApp } from '../support/app.ts';
 import { jobSettings, openJobTest } from '../support/jobs.ts';
@@ -106,6 +107,23 @@ test('a request that loses its claim on the way stores nothing; its repeat does,
   expect(await again.json()).toEqual(await repeat?.json());
   const { items } = (await api.call('GET', path)).body;
   expect(items.map((each: { version: number }) => each.version)).toEqual([1]);
+});
+
+test('also while the repeat is still being served', async () => {
+  const path = '/v1/datasets/first/rule-sets';
+  const rules = { target: { terms: [] }, sampling: { terms: [] } };
+  const request = posted('k8', { name: 'slower', rules, reason: 'r' });
+  const requestDigest = await sha256Text(`${path}\n${request.body}`);
+  const later = () => new Date(api.deps.now().getTime() + claimedForMs + 1);
+  const slow = createApp(
+    withMeanwhile(api.deps, async () => {
+      const claim = { workspaceId, key: 'k8', requestDigest };
+      const taken = await answerKeeper({ ...api.deps, now: later }).claim(claim);
+      expect(taken.is).toBe('claimed');
+    }),
+  );
+  expect((await slow.request(path, request)).status).toBe(409);
+  expect((await api.call('GET', `${path}/slower`)).status).toBe(404);
 });
 
 test('a request that fails after it has stored something is not made twice', async () => {
