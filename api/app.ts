@@ -62,32 +62,14 @@ const longAnswers = [
 ];
 
 /**
- * The app. Only the log and the version are used of `deps` where requests bring their own; so
+ * The app. Where requests bring their own `deps` only what concerns all of them is used of these:
  * handlers take `c.get('deps')`.
  */
 export function createApp(deps: Deps): OpenAPIHono<Env> {
   const app = router();
   app.onError((error, c) => problemAnswer(c, error, deps.log));
   app.notFound((c) => problemAnswer(c, unmatched(c, app), deps.log));
-  app.use('*', requestId({ limitLength: 128 }), traced(), witnessed(deps.witness));
-  app.use('*', async (c, next) => {
-    c.set('service', c.env?.deps ?? deps);
-    c.set('deps', c.get('service'));
-    await next();
-  });
-  app.use('*', secured(deps));
-  if (deps.corsOrigins?.length) app.use('*', readableFrom(deps.corsOrigins));
-  app.use('*', shortAddress);
-  app.use('*', async (c, next) => {
-    const forwarded = c.req.header('x-forwarded-for');
-    const connecting = c.req.header('cf-connecting-ip');
-    c.set('address', deps.addressOf?.({ env: c.env, forwarded, connecting }) ?? 'unknown');
-    await next();
-  });
-  app.use('*', rateLimited(deps.rateLimits));
-  app.use('*', timely);
-  app.use('*', storableUrl);
-  for (const path of longAnswers) app.use(path, zipped());
+  receive(app, deps);
 
   app.route('/', systemRoutes());
   const document = () => openApiDocument(app, deps.version, deps.rateLimits?.budgets);
@@ -96,19 +78,7 @@ export function createApp(deps: Deps): OpenAPIHono<Env> {
 
   app.route('/', trainerRoutes()); // its own token, of one attempt
   app.route('/', githubExchangeRoutes()); // a token of GitHub, in its body
-  app.use(
-    '/v1/*',
-    authenticated((token, c) => actorOfToken(c.get('deps'), token)),
-    async (c, next) => {
-      c.set('deps', depsOf(c.get('service'), c.get('actor')));
-      await next();
-    },
-  );
-  app.use('/v1/*', authorized());
-  app.use('/v1/*', boundedBody);
-  app.use('/v1/*', storableBody);
-  app.use('/v1/*', permitted(requirePermitted));
-  app.use('/v1/*', (c, next) => idempotent(answerKeeper(c.get('service')), recovered)(c, next));
+  admit(app);
   app.route('/', datasetRoutes());
   app.route('/', versionRoutes());
   app.route('/', caseRoutes());
@@ -134,6 +104,46 @@ export function createApp(deps: Deps): OpenAPIHono<Env> {
   app.route('/', auditRoutes());
   app.route('/', auditCheckRoutes());
   return app;
+}
+
+/** What every request passes, before it is known who asks. */
+function receive(app: OpenAPIHono<Env>, deps: Deps): void {
+  app.use('*', requestId({ limitLength: 128 }), traced(), witnessed(deps.witness));
+  app.use('*', async (c, next) => {
+    c.set('service', c.env?.deps ?? deps);
+    c.set('deps', c.get('service'));
+    await next();
+  });
+  app.use('*', secured(deps));
+  if (deps.corsOrigins?.length) app.use('*', readableFrom(deps.corsOrigins));
+  app.use('*', shortAddress);
+  app.use('*', async (c, next) => {
+    const forwarded = c.req.header('x-forwarded-for');
+    const connecting = c.req.header('cf-connecting-ip');
+    c.set('address', deps.addressOf?.({ env: c.env, forwarded, connecting }) ?? 'unknown');
+    await next();
+  });
+  app.use('*', rateLimited(deps.rateLimits));
+  app.use('*', timely);
+  app.use('*', storableUrl);
+  for (const path of longAnswers) app.use(path, zipped());
+}
+
+/** What a request with a token of ours passes: who asks, whether they may, and only once. */
+function admit(app: OpenAPIHono<Env>): void {
+  app.use(
+    '/v1/*',
+    authenticated((token, c) => actorOfToken(c.get('service'), token)),
+    async (c, next) => {
+      c.set('deps', depsOf(c.get('service'), c.get('actor')));
+      await next();
+    },
+  );
+  app.use('/v1/*', authorized());
+  app.use('/v1/*', boundedBody);
+  app.use('/v1/*', storableBody);
+  app.use('/v1/*', permitted(requirePermitted));
+  app.use('/v1/*', (c, next) => idempotent(answerKeeper(c.get('service')), recovered)(c, next));
 }
 
 /** The OpenAPI 3.1 document of the app's routes. */

@@ -25,7 +25,7 @@ import type { Database } from './store/database.ts';
 import { openNeon } from './store/open-neon.ts';
 import { readWebhooks, sendByFetch } from './webhooks.ts';
 
-/** The variables and secrets of the Worker; what the credentials of targets name stands here too. */
+/** Variables and secrets of the Worker; what the credentials of targets name stands here too. */
 type Bindings = {
   DATABASE_URL?: string;
   CW_ADMIN_TOKEN?: string;
@@ -108,7 +108,7 @@ async function readConfiguration(env: Bindings): Promise<Configuration> {
   };
 }
 
-/** What an isolate keeps: its bindings never change, and making the app takes longer than most answers. */
+/** What an isolate keeps: making the app takes longer than most answers. Bindings never change. */
 type Isolate = { configuration: Configuration; app: ReturnType<typeof createApp> };
 const isolates = new WeakMap<Bindings, Isolate>();
 

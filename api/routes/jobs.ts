@@ -209,6 +209,9 @@ function watchRoutes(routes: Routes): void {
       return c.json(answer, 200);
     },
   );
+}
+
+function resultRoutes(routes: Routes): void {
   routes.openapi(
     createRoute({
       method: 'get',
@@ -223,9 +226,6 @@ function watchRoutes(routes: Routes): void {
     }),
     async (c) => c.text(await jobLog(c.get('deps'), c.get('actor'), c.req.valid('param').id), 200),
   );
-}
-
-function resultRoutes(routes: Routes): void {
   routes.openapi(
     createRoute({
       method: 'get',

@@ -1,5 +1,5 @@
-// What trainers report: one report is one transaction, mostly of one statement, and its sequence number makes repeating it
-// store nothing.
+// What trainers report: one report is one transaction, mostly of one statement, and its sequence
+// number makes repeating it store nothing.
 
 import { and, eq, isNull, sql } from 'drizzle-orm';
 import type { StateReason } from '../contract/jobs.ts';
@@ -65,9 +65,11 @@ export async function insertReport(
   });
 }
 
-/** The sequence, the log, the progress and the metrics; false where the sequence was stored before. */
+/** Sequence, log, progress and metrics; false where the sequence was stored before. */
 async function takeReport(orm: Orm, report: StoredReport): Promise<boolean> {
-  const { key, at, sequence, log, metrics, progress } = report;
+  const { key, at, sequence, log, metrics } = report;
+  const progress = report.progress === null ? null : JSON.stringify(report.progress);
+  const counts = metrics.length > 0 || progress !== null;
   const chunks = JSON.stringify(metricChunks(metrics));
   const taken = await rows(
     orm,
@@ -80,8 +82,8 @@ async function takeReport(orm: Orm, report: StoredReport): Promise<boolean> {
         returning job_id, attempt
       ), counted as (
         update jobs set metric_count = metric_count + ${metrics.length}::bigint,
-          progress = coalesce(${progress === null ? null : JSON.stringify(progress)}::jsonb, progress)
-        from taken where jobs.id = taken.job_id and ${metrics.length > 0 || progress !== null}::boolean
+          progress = coalesce(${progress}::jsonb, progress)
+        from taken where jobs.id = taken.job_id and ${counts}::boolean
         returning jobs.id, taken.attempt, metric_count - ${metrics.length}::bigint as before
       ), stored as (
         insert into metric_chunks (job_id, first_sequence, last_sequence, attempt, name, group_name,

@@ -72,4 +72,30 @@ export const exceptions: Exception[] = [
     path: 'test/support/many-jobs.ts',
     reason: 'clients of a service that is away ask again, with a deadline; no wait is fixed',
   },
+  {
+    rule: 'no test sleeps',
+    path: 'test/bench/mlflow.ts',
+    reason:
+      'a server that starts is polled until it listens, within a bound; nothing here is a test',
+  },
+  {
+    rule: 'no test sleeps',
+    path: 'test/bench/reporting-jobs.ts',
+    reason: 'real processes are polled until they stand or have ended; nothing here is a test',
+  },
+  {
+    rule: 'no test sleeps',
+    path: 'test/end-to-end/kills.test.ts',
+    reason: 'processes are killed at a random moment: that moment is what is tested',
+  },
+  {
+    rule: 'no test sleeps',
+    path: 'test/support/mixed-writes.ts',
+    reason: 'clients of a service that is away ask again; no wait is fixed',
+  },
+  {
+    rule: 'no test sleeps',
+    path: 'test/support/postgres.ts',
+    reason: 'a Postgres that was killed is started until it stands, a bounded number of times',
+  },
 ];

@@ -3,13 +3,7 @@
 
 import { randomUUID } from 'node:crypto';
 import { setTimeout as sleep } from 'node:timers/promises';
-import {
-  caseLines,
-  foldsOf,
-  ndjsonOf,
-  attributes as phantomAttributes,
-  rules,
-} from './builders.ts';
+import { attributes, caseLines, foldsOf, ndjsonOf, rules } from './builders.ts';
 import type { KilledService } from './killed-service.ts';
 
 /** What a client was told was done: where it stands, and what must stand there. */
@@ -59,78 +53,78 @@ async function askUntilAnswered(
   }
 }
 
-/** Writers whose things are told apart by `seed`. */
+type Writer = {
+  must: (method: string, path: string, body?: unknown) => Promise<any>;
+  keep: (path: string, holds: Record<string, unknown>) => void;
+  launched: (reason: string, id: string) => void;
+};
+
+/** Writers whose things are told apart by the number of their client and of its round. */
 export function mixedWrites(service: KilledService): MixedWrites {
   const acknowledged: Acknowledged[] = [];
   const jobs = new Map<string, string>();
   const faults: string[] = [];
-  const ask = (method: string, path: string, body?: unknown) =>
-    askUntilAnswered(service, { method, path, body, faults });
-
-  // A repeated write without a key of its own (PUT, commit) may find itself done already.
-  async function done(answer: Answer, what: string): Promise<any> {
-    if (answer.status < 300) return answer.body;
-    throw new Error(`${what}: ${answer.status} ${JSON.stringify(answer.body)}`);
-  }
-  const must = async (method: string, path: string, body?: unknown) =>
-    await done(await ask(method, path, body), `${method} ${path}`);
-  const keep = (path: string, holds: Record<string, unknown>) => acknowledged.push({ path, holds });
-
-  async function round(name: string): Promise<void> {
-    const dataset = `/v1/datasets/${name}`;
-    const made = await must('POST', '/v1/datasets', {
-      name,
-      attributes: phantomAttributes,
-      labels: { background: 0, organ: 1, lesion: 2 },
-      channels: { '0': 'MRI' },
-    });
-    keep(dataset, { id: made.id, name });
-    await must('POST', `${dataset}/versions`, { reason: `first of ${name}` });
-    const lines = caseLines(20);
-    const uploaded = await must('POST', `${dataset}/versions/1/cases`, ndjsonOf(lines));
-    if (uploaded.received !== lines.length) faults.push(`upload: ${JSON.stringify(uploaded)}`);
-    const folds = foldsOf(lines.map(({ id }) => id));
-    await must('PUT', `${dataset}/versions/1/splits/five-fold`, folds);
-    const { digest } = await must('POST', `${dataset}/versions/1/commit`, { reason: 'checked' });
-    keep(`${dataset}/versions/1`, { state: 'committed', digest, caseCount: lines.length });
-    const rulesOf = { name: 'r', rules, reason: `rules of ${name}` };
-    const ruleSet = await must('POST', `${dataset}/rule-sets`, rulesOf);
-    keep(`${dataset}/rule-sets/r@1`, { id: ruleSet.id, digest: ruleSet.digest });
-    const frozen = {
-      version: 1,
-      split: 'five-fold',
-      fold: 0,
-      ruleSet: 'r@1',
-      reason: `of ${name}`,
-    };
-    const snapshot = await must('POST', `${dataset}/snapshots`, frozen);
-    keep(`/v1/snapshots/${snapshot.id}`, { digest: snapshot.digest });
-    const aliased = { snapshots: { 0: snapshot.id }, reason: `alias of ${name}` };
-    await must('PUT', `${dataset}/aliases/candidate`, aliased);
-    keep(`${dataset}/aliases/candidate`, { name: 'candidate' });
-    for (let k = 0; k < 3; k++) await launch(`${name}, job ${k}`, snapshot.digest);
-    const withdrawn = { caseId: lines[3].id, reason: `withdrawn from ${name}` };
-    await must('POST', `${dataset}/withdrawals`, withdrawn);
-    keep(`${dataset}/withdrawals`, { items: [{ caseId: lines[3].id }] });
-  }
-
-  async function launch(reason: string, snapshot: string): Promise<void> {
-    const settings = { epochs: 1, drawsPerEpoch: 8, batchSize: 2 };
-    const body = { snapshot, target: 'local', seed: 7, settings, reason };
-    const job = await must('POST', '/v1/jobs', body);
-    jobs.set(reason, job.id);
-    keep(`/v1/jobs/${job.id}`, { id: job.id, launchReason: reason });
-  }
-
+  const writer: Writer = {
+    must: async (method, path, body) => {
+      const answer = await askUntilAnswered(service, { method, path, body, faults });
+      if (answer.status < 300) return answer.body;
+      throw new Error(`${method} ${path}: ${answer.status} ${JSON.stringify(answer.body)}`);
+    },
+    keep: (path, holds) => acknowledged.push({ path, holds }),
+    launched: (reason, id) => jobs.set(reason, id),
+  };
   return {
     acknowledged,
     jobs,
     faults,
     run: async (clients, goesOn) => {
       const client = async (number: number) => {
-        for (let k = 0; goesOn(); k++) await round(`set-${number}-${k}`);
+        for (let k = 0; goesOn(); k++) await writeOne(writer, `set-${number}-${k}`);
       };
       await Promise.all(Array.from({ length: clients }, (_, number) => client(number)));
     },
   };
+}
+
+/** A dataset with all that comes of it, and jobs. */
+async function writeOne(writer: Writer, name: string): Promise<void> {
+  const digest = await writeSnapshot(writer, name);
+  for (let k = 0; k < 3; k++) {
+    const reason = `${name}, job ${k}`;
+    const settings = { epochs: 1, drawsPerEpoch: 8, batchSize: 2 };
+    const body = { snapshot: digest, target: 'local', seed: 7, settings, reason };
+    const job = await writer.must('POST', '/v1/jobs', body);
+    writer.launched(reason, job.id);
+    writer.keep(`/v1/jobs/${job.id}`, { id: job.id, launchReason: reason });
+  }
+  const withdrawn = { caseId: 'case_0003', reason: `withdrawn from ${name}` };
+  await writer.must('POST', `/v1/datasets/${name}/withdrawals`, withdrawn);
+  const holds = { items: [{ caseId: withdrawn.caseId }] };
+  writer.keep(`/v1/datasets/${name}/withdrawals`, holds);
+}
+
+async function writeSnapshot({ must, keep }: Writer, name: string): Promise<string> {
+  const dataset = `/v1/datasets/${name}`;
+  const labels = { background: 0, organ: 1, lesion: 2 };
+  const body = { name, attributes, labels, channels: { '0': 'MRI' } };
+  const { id } = await must('POST', '/v1/datasets', body);
+  keep(dataset, { id, name });
+  await must('POST', `${dataset}/versions`, { reason: `first of ${name}` });
+  const lines = caseLines(20);
+  await must('POST', `${dataset}/versions/1/cases`, ndjsonOf(lines));
+  const folds = foldsOf(lines.map((line) => line.id));
+  await must('PUT', `${dataset}/versions/1/splits/five-fold`, folds);
+  const { digest } = await must('POST', `${dataset}/versions/1/commit`, { reason: 'checked' });
+  keep(`${dataset}/versions/1`, { state: 'committed', digest, caseCount: lines.length });
+  const rulesOf = { name: 'r', rules, reason: `rules of ${name}` };
+  const ruleSet = await must('POST', `${dataset}/rule-sets`, rulesOf);
+  keep(`${dataset}/rule-sets/r@1`, { id: ruleSet.id, digest: ruleSet.digest });
+  const fold = { version: 1, split: 'five-fold', fold: 0 };
+  const frozen = { ...fold, ruleSet: 'r@1', reason: `of ${name}` };
+  const snapshot = await must('POST', `${dataset}/snapshots`, frozen);
+  keep(`/v1/snapshots/${snapshot.id}`, { digest: snapshot.digest });
+  const aliased = { snapshots: { 0: snapshot.id }, reason: `alias of ${name}` };
+  await must('PUT', `${dataset}/aliases/candidate`, aliased);
+  keep(`${dataset}/aliases/candidate`, { name: 'candidate' });
+  return snapshot.digest;
 }

@@ -72,8 +72,8 @@ async function startCluster(flags: string[]): Promise<Cluster> {
 }
 
 /**
- * Starts a cluster with a migrated database. `durable` keeps fsync, for measurements; `empty` leaves
- * the tables out, for somebody else's.
+ * Starts a cluster with a migrated database. `durable` keeps fsync, for measurements; `empty`
+ * leaves the tables out, for somebody else's.
  */
 export async function startPostgres({
   durable = false,
