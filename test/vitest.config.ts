@@ -45,7 +45,7 @@ if (enginesFolder === null) {
   );
 }
 
-/** Minutes of kills: `npm run test:kills` runs them. */
+/** Many minutes of kills, so only where they are asked for by name: `npm run test:kills`. */
 const withKills = 'test/end-to-end/kills.test.ts';
 
 const everything = {
@@ -76,7 +76,7 @@ export default defineConfig({
     maxWorkers: 2,
     projects: [
       everything,
-      ...(process.env.CW_TEST_KILLS === undefined ? [] : [onKills]),
+      ...(process.argv.includes(onKills.name) ? [onKills] : []),
       ...(nativeIsBuilt ? [onNative] : []),
       ...(nnunetPython === null ? [] : [onNnunet]),
       ...(enginesFolder === null ? [] : [onEngines, onManyJobs]),

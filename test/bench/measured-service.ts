@@ -32,10 +32,12 @@ export const heapMb = 400;
 export async function startMeasured({
   postgres,
   targets = () => [],
+  environment,
 }: {
   postgres: boolean;
   /** Launch targets, by the folder of the service's data. */
   targets?: (dataDir: string) => unknown[];
+  environment?: Record<string, string>;
 }): Promise<MeasuredService> {
   const work = mkdtempSync(join(tmpdir(), 'counterweight-bench-'));
   const cluster = postgres ? await startPostgres({ durable: true }) : null;
@@ -45,6 +47,7 @@ export async function startMeasured({
     targets: targets(work),
     say: console.error,
     database: cluster?.urls,
+    environment,
     nodeOptions: `--max-old-space-size=${heapMb}`,
   });
   const client = createClient({

@@ -28,6 +28,8 @@ export async function startService(options: {
   /** Postgres instead of embedded PGlite: as the service's role, and as the owner of the tables. */
   database?: { service: string; owner: string };
   nodeOptions?: string;
+  /** More variables of its environment. */
+  environment?: Record<string, string>;
   /** The admin's token; without it one is made. */
   token?: string;
 }): Promise<DemoService> {
@@ -42,6 +44,7 @@ export async function startService(options: {
       CW_DATA_DIR: options.dataDir,
       CW_ADMIN_TOKEN: token,
       CW_TARGETS: JSON.stringify(options.targets),
+      ...options.environment,
       ...(options.nodeOptions === undefined ? {} : { NODE_OPTIONS: options.nodeOptions }),
       DATABASE_URL: options.database?.service ?? '',
       DATABASE_OWNER_URL: options.database?.owner ?? '',
