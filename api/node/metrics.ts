@@ -74,7 +74,7 @@ function requestMetrics(registers: Registry[]): RequestMeasure {
 function tickMetrics(registers: Registry[]): TickMeasure {
   const durations = new Histogram({
     name: 'counterweight_tick_seconds',
-    help: 'reconcile: which jobs to ask about; engine: one launch target; anchor: audit heads.',
+    help: 'reconcile: which jobs to ask about; engine: one launch target; see the README for others.',
     labelNames: ['tick'],
     buckets: seconds,
     registers,
@@ -91,26 +91,22 @@ function tickMetrics(registers: Registry[]): TickMeasure {
   };
 }
 
+type NewGauge = <Label extends string>(
+  name: string,
+  help: string,
+  labelNames?: Label[],
+) => Gauge<Label>;
+
 function databaseGauges(
   registers: Registry[],
   { database, targets }: { database: Database; targets: string[] },
 ): (counts: Counts | undefined) => void {
-  const gauge = <Label extends string>(name: string, help: string, labelNames: Label[] = []) =>
+  const gauge: NewGauge = (name, help, labelNames = []) =>
     new Gauge({ name: `counterweight_${name}`, help, labelNames, registers });
   const up = gauge('database_up', '1 where the database answered this scrape.');
-  const labels = ['state', 'target'];
-  const jobs = gauge(
-    'jobs',
-    'Jobs by state; a target that is no longer configured: other.',
-    labels,
-  );
-  const attempts = gauge('attempts', 'Attempts of jobs by state.', labels);
-  const audit = gauge('audit_sequence', 'Entries of all audit chains. It never falls.');
-  const unanchored = gauge('audit_chains_unanchored', 'Chains that went on since their anchor.');
   const connections = gauge('database_connections', 'Connections of the pool.', ['state']);
-  const named = (target: string) => (targets.includes(target) ? target : 'other');
+  const known = knownGauges(gauge, targets);
   return (counts) => {
-    for (const one of [jobs, attempts, audit, unanchored]) one.reset();
     up.set(counts === undefined ? 0 : 1);
     const pool = database.connections?.();
     if (pool !== undefined) {
@@ -118,6 +114,25 @@ function databaseGauges(
       connections.set({ state: 'busy' }, pool.open - pool.idle);
       connections.set({ state: 'waiting' }, pool.waiting);
     }
+    known(counts);
+  };
+}
+
+/** What the database knows: absent where it does not say. */
+function knownGauges(gauge: NewGauge, targets: string[]): (counts: Counts | undefined) => void {
+  const labels = ['state', 'target'];
+  const jobs = gauge(
+    'jobs',
+    'Jobs by state; a target that is no longer configured: other.',
+    labels,
+  );
+  const attempts = gauge('attempts', 'Attempts of jobs by state.', labels);
+  const deliveries = gauge('webhook_deliveries', 'Deliveries that did not arrive.', ['state']);
+  const audit = gauge('audit_sequence', 'Entries of all audit chains. It never falls.');
+  const unanchored = gauge('audit_chains_unanchored', 'Chains that went on since their anchor.');
+  const named = (target: string) => (targets.includes(target) ? target : 'other');
+  return (counts) => {
+    for (const one of [jobs, attempts, deliveries, audit, unanchored]) one.reset();
     if (counts === undefined) {
       for (const one of [audit, unanchored]) one.remove();
       return;
@@ -128,6 +143,8 @@ function databaseGauges(
     for (const { state, target, count } of counts.attempts) {
       attempts.inc({ state, target: named(target) }, count);
     }
+    deliveries.set({ state: 'pending' }, counts.deliveries.pending);
+    deliveries.set({ state: 'dead' }, counts.deliveries.dead);
     audit.set(counts.auditEntries);
     unanchored.set(counts.chainsUnanchored);
   };

@@ -8,6 +8,8 @@ export type StateCount = { state: string; target: string; count: number };
 export type Counts = {
   jobs: StateCount[];
   attempts: StateCount[];
+  /** What webhooks are still to be told, and what they were told in vain. */
+  deliveries: { pending: number; dead: number };
   /** The sum of the last sequence numbers of all chains. */
   auditEntries: number;
   /** Chains whose newest entry is not the one that was anchored last. */
@@ -25,6 +27,12 @@ export async function readCounts(orm: Orm): Promise<Counts> {
     sql`select a.state, j.target, count(*)::int as count
       from job_attempts a join jobs j on j.id = a.job_id group by a.state, j.target`,
   );
+  const [deliveries] = await rows<{ pending: number; dead: number }>(
+    orm,
+    sql`select count(*) filter (where state = 'pending')::int as pending,
+        count(*) filter (where state = 'dead')::int as dead
+      from webhook_deliveries where state <> 'delivered'`,
+  );
   const [audit] = await rows<{ entries: number | string; unanchored: number | string }>(
     orm,
     sql`select coalesce(sum(head.sequence), 0) as entries,
@@ -38,6 +46,7 @@ export async function readCounts(orm: Orm): Promise<Counts> {
   return {
     jobs,
     attempts,
+    deliveries,
     auditEntries: Number(audit.entries),
     chainsUnanchored: Number(audit.unanchored),
   };

@@ -7,6 +7,7 @@ import { createMetrics, type Metrics } from '../../api/node/metrics.ts';
 import { listenForMetrics } from '../../api/node/metrics-listener.ts';
 import type { Database } from '../../api/store/database.ts';
 import { type JobTest, openJobTest } from '../support/jobs.ts';
+import { openWebhookTest } from '../support/webhooks.ts';
 
 let api: JobTest;
 let metrics: Metrics;
@@ -63,6 +64,20 @@ test('count jobs and attempts by state and target, and audit entries', async () 
     counterweight_audit_sequence: sequence,
     counterweight_audit_chains_unanchored: 1,
   });
+});
+
+test('count what webhooks are still to be told, and what they were told in vain', async () => {
+  const webhooks = await openWebhookTest();
+  const measured = createMetrics(webhooks.database, { targets: [], version: '1' });
+  await webhooks.add(['token.created']);
+  await webhooks.happen();
+  const pending = 'counterweight_webhook_deliveries{state="pending"}';
+  const dead = 'counterweight_webhook_deliveries{state="dead"}';
+  expect(valuesIn(await measured.text())).toMatchObject({ [pending]: 1, [dead]: 0 });
+  webhooks.answerWith(() => ({ status: 410 }));
+  await webhooks.tick();
+  expect(valuesIn(await measured.text())).toMatchObject({ [pending]: 0, [dead]: 1 });
+  await webhooks.database.close();
 });
 
 test('call a target that is no longer configured "other"', async () => {
