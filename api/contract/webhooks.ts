@@ -12,6 +12,9 @@ export const eventTypes = [
   'cases.uploaded',
   'dataset.attribute-added',
   'dataset.created',
+  'github.policy.created',
+  'github.policy.removed',
+  'github.session.created',
   'job.cancelled',
   'job.draw-mismatch',
   'job.ended',
@@ -37,6 +40,7 @@ export const eventTypes = [
   'webhook.enabled',
   'webhook.redelivered',
   'webhook.removed',
+  'workspace.created',
 ] as const;
 
 /** What a test sends: no audit entry, and no subscription asks for it. */

@@ -8,11 +8,14 @@ import type { Recover } from '../http/idempotency.ts';
 import { routeOf } from '../http/route-name.ts';
 import { pageOfApprovals } from '../services/approvals.ts';
 import { getDataset } from '../services/datasets.ts';
+import { getGithubPolicy } from '../services/github/policies.ts';
 import type { DoneEntry } from '../services/idempotency.ts';
 import { getJob } from '../services/jobs/read.ts';
 import { getRuleSet } from '../services/rule-sets.ts';
 import { waitsForAgents } from '../services/targets.ts';
 import { getVersion } from '../services/versions.ts';
+import { getDelivery } from '../services/webhooks/deliveries.ts';
+import { getWebhook } from '../services/webhooks/manage.ts';
 import { getWithdrawn } from '../services/withdrawals.ts';
 
 type Asked = { deps: Deps; actor: Actor; entries: DoneEntry[] };
@@ -38,6 +41,11 @@ async function approval({ deps, actor, entries: [{ subject, detail }] }: Asked) 
 async function withdrawal({ deps, actor, entries: [{ subject, detail }] }: Asked) {
   const [, dataset] = subject.split('/');
   return await getWithdrawn(deps, actor, { dataset, caseId: String(detail.caseId) });
+}
+
+async function delivery({ deps, actor, entries: [{ subject, detail }] }: Asked) {
+  const names = { id: after(subject, 'webhook'), delivery: String(detail.delivery) };
+  return await getDelivery(deps, actor, names);
 }
 
 async function job({ deps, actor, entries: [{ subject }] }: Asked): Promise<Job> {
@@ -80,6 +88,15 @@ export const recoveries: Record<string, ((asked: Asked) => Promise<Found>) | 'ag
   'POST /v1/jobs/{id}/cancel': as(200, job),
   'POST /v1/jobs/{id}/retry': as(200, job),
   'POST /v1/tokens': 'secret',
+  'POST /v1/workspaces': 'secret',
+  'POST /v1/github/policies': as(201, ({ deps, actor, entries: [{ subject }] }) =>
+    getGithubPolicy(deps, actor, after(subject, 'github-policy')),
+  ),
+  'POST /v1/webhooks': 'secret',
+  'POST /v1/webhooks/{id}/enable': as(200, ({ deps, actor, entries: [{ subject }] }) =>
+    getWebhook(deps, actor, after(subject, 'webhook')),
+  ),
+  'POST /v1/webhooks/{id}/deliveries/{delivery}/redeliver': as(200, delivery),
 };
 
 /** Answers what a request has done already; throws `conflict` for a route that has no row here. */

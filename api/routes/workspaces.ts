@@ -28,7 +28,12 @@ export function workspaceRoutes() {
         responses: { 201: json(madeWorkspaceSchema, 'Made'), ...problems },
       }),
       async (c) => {
-        const made = await createWorkspace(c.get('service'), c.get('actor'), c.req.valid('json'));
+        const { claim } = c.get('deps');
+        const made = await createWorkspace(
+          { ...c.get('service'), claim },
+          c.get('actor'),
+          c.req.valid('json'),
+        );
         c.header('cache-control', 'no-store');
         return c.json(made, 201);
       },

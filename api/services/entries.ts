@@ -23,6 +23,7 @@ export function entryOf(
     subject: change.subject,
     reason: change.reason ?? null,
     detail: change.detail ?? {},
-    claim: deps.claim,
+    // A claim is on the chain of whoever asks; a new workspace has one of its own.
+    claim: deps.claim?.workspaceId === actor.workspaceId ? deps.claim : undefined,
   };
 }

@@ -8,6 +8,7 @@ import { rows } from '../../api/store/database.ts';
 import { adminToken } from '../support/app.ts';
 import { must } from '../support/builders.ts';
 import { type JobTest, openJobTest } from '../support/jobs.ts';
+import { webhooksSending } from '../support/webhooks.ts';
 import { answered, expectSilentLog, faultsOf } from './leaks.ts';
 import {
   addressOf,
@@ -24,6 +25,8 @@ let operations: Operation[];
 let trainer: string;
 beforeAll(async () => {
   api = await openJobTest();
+  const heard = { status: 200, retryAfter: null, text: '' };
+  api.deps.webhooks = await webhooksSending(async () => heard);
   const { id } = await api.launch();
   trainer = api.launcher.launches.get(api.keyOf(id))?.token as string;
   operations = operationsOf(api, api.snapshot).filter(({ body }) => body !== undefined);

@@ -4,6 +4,7 @@
 import { openApiDocument } from '../../api/app.ts';
 import type { TestApp } from '../support/app.ts';
 import { rules } from '../support/builders.ts';
+import { policyBody } from '../support/github.ts';
 
 export type Operation = {
   method: string;
@@ -69,6 +70,16 @@ const bodies: Record<string, unknown> = {
     role: 'reader',
     expiresAt: '2030-01-01T00:00:00Z',
   },
+  'POST /v1/workspaces': { name: 'w', actor: 'somebody', reason: 'r' },
+  'POST /v1/github/exchange': { token: 'no.such.token', policy: 'p' },
+  'POST /v1/github/policies': {
+    ...policyBody,
+    environments: ['e'],
+    workflow: '.github/workflows/train.yml@refs/heads/main',
+    targets: ['local'],
+  },
+  'POST /v1/webhooks': { url: 'https://hooks.example.org/', events: ['job.*'], reason: 'r' },
+  'POST /v1/webhooks/{id}/enable': { reason: 'r' },
   'POST /v1/trainer/reports': {
     sequence: 1,
     metrics: [{ name: 'loss', value: 1, step: 1, epoch: 0, group: 'g', class: 'c' }],

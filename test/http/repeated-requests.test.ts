@@ -1,6 +1,7 @@
 // A request under an Idempotency-Key whose server dies at every step of its work, one after the
 // other: the repeat, served by another process, makes the thing once and answers it.
 
+import { sql } from 'drizzle-orm';
 import { beforeAll, describe, expect, test } from 'vitest';
 import { openApiDocument } from '../../api/app.ts';
 import { launchTargetsSchema } from '../../api/contract/targets.ts';
@@ -12,6 +13,8 @@ import { caseLines, frozenSnapshot, must, ndjsonOf } from '../support/builders.t
 import { type CutDatabase, cutDatabase } from '../support/cut-database.ts';
 import { openTestDatabase } from '../support/database.ts';
 import { createFakeLauncher } from '../support/fake-launcher.ts';
+import { policyBody } from '../support/github.ts';
+import { webhooksSending } from '../support/webhooks.ts';
 
 const launcher = createFakeLauncher();
 const targets = launchTargetsSchema.parse([
@@ -31,6 +34,10 @@ beforeAll(async () => {
   dying = await openTestApp({ database: cut.database, targets, launcher, process: 1 });
   ({ digest: snapshot } = (await frozenSnapshot(api, { count: 200 })).snapshot);
   ann = await api.as('ann', 'approver');
+  const heard = { status: 200, retryAfter: null, text: '' };
+  for (const app of [api, dying]) {
+    app.deps.webhooks = await webhooksSending(async () => heard);
+  }
 });
 
 type Request = { path: string; body: unknown; token?: string };
@@ -71,6 +78,30 @@ async function approvalPath(meaning: string): Promise<string> {
   const path = `/v1/snapshots/${snapshot}/approvals`;
   const { id } = await must(ann, 201, 'POST', path, { meaning, reason: 'seen' });
   return `${path}/${id}/revoke`;
+}
+
+const hookFor = (name: string) => ({
+  url: `https://${name.toLowerCase()}.example.org/`,
+  events: ['alias.moved'],
+  reason: name,
+});
+const hooksFor = async (name: string) =>
+  (await itemsOf('/v1/webhooks?limit=500')).filter(({ url }) => url === hookFor(name).url);
+
+/** A webhook, the only one: a workspace has twenty at most. */
+async function hook(name: string): Promise<string> {
+  for (const { id } of await itemsOf('/v1/webhooks?limit=500')) {
+    await must(api, 200, 'DELETE', `/v1/webhooks/${id}`);
+  }
+  return `/v1/webhooks/${(await must(api, 201, 'POST', '/v1/webhooks', hookFor(name))).id}`;
+}
+
+async function disabledHook(name: string): Promise<string> {
+  const path = await hook(name);
+  const state = sql`update webhooks set state = 'disabled', disabled_at = now(),
+    disabled_because = 'it was away' where url = ${hookFor(name).url}`;
+  await api.database.orm.execute(state);
+  return path;
 }
 
 async function job(reason: string, ended = false): Promise<string> {
@@ -181,7 +212,38 @@ const scenarios: Record<string, Scenario> = {
     of: (name) => ({ path: '/v1/tokens', body: { name, actor: 'someone', role: 'reader' } }),
     made: async (name) => (await itemsOf('/v1/tokens?limit=500')).filter((t) => t.name === name),
   },
+  'POST /v1/workspaces': {
+    of: (name) => ({ path: '/v1/workspaces', body: { name, actor: 'someone' } }),
+    made: async (name) =>
+      (await itemsOf('/v1/workspaces?limit=500')).filter((w) => w.name === name),
+  },
+  'POST /v1/github/policies': {
+    of: (name) => ({ path: '/v1/github/policies', body: { ...policyBody, reason: name } }),
+    made: async (name) =>
+      (await itemsOf('/v1/github/policies?limit=500')).filter((p) => p.reason === name),
+  },
+  'POST /v1/webhooks': {
+    of: (name) => ({ path: '/v1/webhooks', body: hookFor(name) }),
+    made: async (name) => await hooksFor(name),
+  },
+  'POST /v1/webhooks/{id}/enable': {
+    of: async (name) => ({ path: `${await disabledHook(name)}/enable`, body: { reason: name } }),
+    made: async (name) => audited('webhook.enabled', `webhook/${(await hooksFor(name))[0].id}`),
+    status: 200,
+  },
+  'POST /v1/webhooks/{id}/deliveries/{delivery}/redeliver': {
+    of: async (name) => {
+      const path = await hook(name);
+      const { id } = await must(api, 200, 'POST', `${path}/test`);
+      return { path: `${path}/deliveries/${id}/redeliver`, body: {} };
+    },
+    made: async (name) => audited('webhook.redelivered', `webhook/${(await hooksFor(name))[0].id}`),
+    status: 200,
+  },
 };
+
+/** Routes whose answer holds a secret: it is not shown again. */
+const secret = ['POST /v1/tokens', 'POST /v1/workspaces', 'POST /v1/webhooks'];
 
 const send = async (to: TestApp, { path, body, token = to.token }: Request, key: string) => {
   const headers = { authorization: `Bearer ${token}`, 'idempotency-key': key };
@@ -204,15 +266,15 @@ async function dies(scenario: Scenario, route: string, steps: number): Promise<b
   if (!died) expect(first.status).toBe(scenario.status ?? 201);
   // Where it died before its claim, or after its answer was kept, nobody has to wait for it.
   const soon = await send(api, request, name);
-  if (soon.status === 409 && route !== 'POST /v1/tokens') {
+  if (soon.status === 409 && !secret.includes(route)) {
     expect(soon.body.detail).toContain('still being served');
     expect(soon.response.headers.get('retry-after')).toBe('2');
   }
   secondLater(claimedForMs + 1);
   const repeat = await send(api, request, name);
   if (repeat.status === 409) {
-    expect([route, repeat.body.detail]).toEqual([
-      'POST /v1/tokens',
+    expect([secret.includes(route), repeat.body.detail]).toEqual([
+      true,
       expect.stringContaining('secret'),
     ]);
   } else {
@@ -221,7 +283,7 @@ async function dies(scenario: Scenario, route: string, steps: number): Promise<b
       expect.toSatisfy((s) => s === 200 || s === 201),
     ]);
     const again = await send(api, request, name);
-    if (route !== 'POST /v1/tokens') expect(again.body).toEqual(repeat.body);
+    if (!secret.includes(route)) expect(again.body).toEqual(repeat.body);
     if (!died) expect(repeat.body).toEqual(first.body);
   }
   const made = await scenario.made(name, request);
@@ -259,6 +321,8 @@ test('every POST that writes audit entries says how its answer is found again', 
     'POST /v1/datasets/{dataset}/versions/{n}/cases',
     'POST /v1/agents/{target}/claim',
     'POST /v1/agents/attempts/{id}/state',
+    'POST /v1/github/exchange', // before it is known who asks; a token of GitHub counts once
+    'POST /v1/webhooks/{id}/test',
     'POST /v1/trainer/reports',
     'POST /v1/trainer/finish',
   ];

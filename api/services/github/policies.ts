@@ -90,19 +90,30 @@ export async function pageOfGithubPolicies(
 }
 
 /** Removes a policy and ends its sessions, at once. Again: nothing changes. */
+export async function getGithubPolicy(deps: Deps, actor: Actor, id: string): Promise<GithubPolicy> {
+  return policyView(await requireGithubPolicy(deps, actor, id));
+}
+
+async function requireGithubPolicy(
+  deps: Deps,
+  { workspaceId }: Actor,
+  id: string,
+): Promise<NamedPolicy> {
+  const found = await findGithubPolicy(deps.database.orm, { workspaceId, id });
+  if (found !== undefined) return found;
+  throw new ProblemError(
+    'not-found',
+    `There is no policy "${id}" in this workspace. GET /v1/github/policies lists them.`,
+  );
+}
+
 export async function removeGithubPolicy(
   deps: Deps,
   actor: Actor,
   id: string,
 ): Promise<GithubPolicy> {
   const key = { workspaceId: actor.workspaceId, id };
-  const found = await findGithubPolicy(deps.database.orm, key);
-  if (found === undefined) {
-    throw new ProblemError(
-      'not-found',
-      `There is no policy "${id}" in this workspace. GET /v1/github/policies lists them.`,
-    );
-  }
+  const found = await requireGithubPolicy(deps, actor, id);
   const at = deps.now();
   const entry = entryOf(deps, actor, {
     action: 'github.policy.removed',
@@ -111,5 +122,5 @@ export async function removeGithubPolicy(
     at,
   });
   await moveGithubPolicyToRemoved(deps.database.orm, { ...key, at, by: actor.name }, entry);
-  return policyView((await findGithubPolicy(deps.database.orm, key)) as NamedPolicy);
+  return await getGithubPolicy(deps, actor, id);
 }

@@ -90,6 +90,15 @@ export async function redeliver(
   return deliveryView(await requireDelivery(deps, actor, input));
 }
 
+/** One delivery of a webhook. Throws `not-found`. */
+export async function getDelivery(
+  deps: Deps,
+  actor: Actor,
+  input: { id: string; delivery: string },
+): Promise<WebhookDelivery> {
+  return deliveryView(await requireDelivery(deps, actor, input));
+}
+
 /** Sends a ping at once, in one try, and answers what came of it. */
 export async function pingWebhook(deps: Deps, actor: Actor, id: string): Promise<WebhookDelivery> {
   const webhooks = requireWebhooks(deps);
