@@ -45,11 +45,15 @@ if (enginesFolder === null) {
   );
 }
 
+/** Minutes of large data sets in workerd: only where they are asked for, by `npm run test:edge`. */
+const ofEdge = 'test/edge/memory.test.ts';
+
 const everything = {
   name: 'tests',
   include: ['test/**/*.test.ts'],
-  exclude: [...configDefaults.exclude, withNnunet, withEngines],
+  exclude: [...configDefaults.exclude, withNnunet, withEngines, ofEdge],
 };
+const onEdge = { name: 'edge', include: [ofEdge] };
 const onNnunet = { name: 'nnunet', include: [withNnunet] };
 /** Four hundred processes at once, so nothing else beside it. */
 const manyJobs = 'test/engines/many-jobs.test.ts';
@@ -72,6 +76,7 @@ export default defineConfig({
     maxWorkers: 2,
     projects: [
       everything,
+      ...(process.argv.includes(onEdge.name) ? [onEdge] : []),
       ...(nativeIsBuilt ? [onNative] : []),
       ...(nnunetPython === null ? [] : [onNnunet]),
       ...(enginesFolder === null ? [] : [onEngines, onManyJobs]),
