@@ -47,12 +47,15 @@ if (enginesFolder === null) {
 
 /** Many minutes of kills, so only where they are asked for by name: `npm run test:kills`. */
 const withKills = 'test/end-to-end/kills.test.ts';
+/** Minutes of large data sets in workerd: only where they are asked for, by `npm run test:edge`. */
+const ofEdge = 'test/edge/memory.test.ts';
 
 const everything = {
   name: 'tests',
   include: ['test/**/*.test.ts'],
-  exclude: [...configDefaults.exclude, withNnunet, withEngines, withKills],
+  exclude: [...configDefaults.exclude, withNnunet, withEngines, withKills, ofEdge],
 };
+const onEdge = { name: 'edge', include: [ofEdge] };
 const onNnunet = { name: 'nnunet', include: [withNnunet] };
 /** Four hundred processes at once, so nothing else beside it. */
 const manyJobs = 'test/engines/many-jobs.test.ts';
@@ -77,6 +80,7 @@ export default defineConfig({
     projects: [
       everything,
       ...(process.argv.includes(onKills.name) ? [onKills] : []),
+      ...(process.argv.includes(onEdge.name) ? [onEdge] : []),
       ...(nativeIsBuilt ? [onNative] : []),
       ...(nnunetPython === null ? [] : [onNnunet]),
       ...(enginesFolder === null ? [] : [onEngines, onManyJobs]),

@@ -5,7 +5,12 @@ import { z } from 'zod';
 import { isStorableText } from './shared.ts';
 
 /** Limits of one upload part, decompressed. */
-export const uploadLimits = { partBytes: 64 * 1024 * 1024, lineBytes: 1024 * 1024, faults: 100 };
+export const uploadLimits = {
+  partBytes: 64 * 1024 * 1024,
+  partLines: 500_000,
+  lineBytes: 1024 * 1024,
+  faults: 100,
+};
 
 export const caseFileSchema = z.object({
   path: z.string().min(1).max(1000).refine(isStorableText, 'the path cannot be stored'),

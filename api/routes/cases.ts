@@ -31,7 +31,7 @@ export function caseRoutes() {
         path,
         tags,
         summary: 'Upload cases as NDJSON, gzip or not; all of a part is stored or nothing',
-        description: `One JSON object a line: {id, attributes, files?} or {id, removed: true}. A part is at most ${uploadLimits.partBytes} bytes when unzipped; a line at most ${uploadLimits.lineBytes}.`,
+        description: `One JSON object a line: {id, attributes, files?} or {id, removed: true}. A part is at most ${uploadLimits.partBytes} bytes when unzipped and ${uploadLimits.partLines} lines; a line at most ${uploadLimits.lineBytes}.`,
         request: {
           params: versionParam,
           headers: z.object({ 'upload-part': z.string().optional() }),

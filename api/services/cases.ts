@@ -15,10 +15,12 @@ import {
 
 import { requireDataset } from './datasets.ts';
 import { entryOf } from './entries.ts';
+import { packedTexts } from './packed-texts.ts';
 import { runningSha256 } from './running-sha256.ts';
 import { requireVersion } from './versions.ts';
 
-const batchLines = 5_000;
+/** A batch is one statement: so many lines, or fewer where they are long. */
+const batchLimits = { lines: 5_000, characters: 2 ** 21 };
 const filesSchema = caseFileSchema.array().max(1000);
 
 type NumberedLine = { line: number; text: string };
@@ -76,19 +78,28 @@ async function readLines(lines: AsyncIterable<NumberedLine>, attributes: Attribu
   const sha256 = runningSha256();
   const seen = new Map<string, number>();
   const faults: InputFault[] = [];
-  const batches: string[] = [];
-  const batch: string[] = [];
+  const batches = packedTexts();
+  let batch: string[] = [];
+  let characters = 0;
+  const flush = async () => {
+    await batches.add(`[${batch.join(',')}]`);
+    batch = [];
+    characters = 0;
+  };
   for await (const { line, text } of lines) {
     sha256.add(`${text}\n`);
     const read = readLine(text, attributes);
+    if (seen.size >= uploadLimits.partLines) throw tooManyLines();
     const fault = 'fault' in read ? read.fault : duplicateFault(seen, read.id, line);
     if (fault !== null) {
       faults.push({ line, ...fault });
       if (faults.length >= uploadLimits.faults) break;
       continue;
     }
-    batch.push((read as { stored: string }).stored);
-    if (batch.length === batchLines) batches.push(`[${batch.splice(0).join(',')}]`);
+    const { stored } = read as { stored: string };
+    batch.push(stored);
+    characters += stored.length;
+    if (batch.length >= batchLimits.lines || characters >= batchLimits.characters) await flush();
   }
   if (faults.length > 0) {
     throw new ProblemError(
@@ -97,8 +108,13 @@ async function readLines(lines: AsyncIterable<NumberedLine>, attributes: Attribu
       { errors: faults },
     );
   }
-  if (batch.length > 0) batches.push(`[${batch.join(',')}]`);
-  return { batches, received: seen.size, bodyDigest: sha256.digest() };
+  if (batch.length > 0) await flush();
+  return { batches: batches.all(), received: seen.size, bodyDigest: sha256.digest() };
+}
+
+function tooManyLines(): ProblemError {
+  const detail = `A part has at most ${uploadLimits.partLines} lines; send several (Upload-Part).`;
+  return new ProblemError('too-large', detail);
 }
 
 function duplicateFault(seen: Map<string, number>, id: string, line: number) {

@@ -149,7 +149,7 @@ export type Upload = {
   datasetId: string;
   version: number;
   /** JSON arrays of `{id, attributes, files, removed}`, a few thousand lines each. */
-  batches: string[];
+  batches: AsyncIterable<string>;
   received: number;
   part: number | null;
   bodyDigest: string;
@@ -165,7 +165,7 @@ export async function insertCases(
   return await orm.transaction(async (tx) => {
     if (!(await lockDraft(tx, { datasetId, number: version }))) return null;
     const counts: UploadCounts = { inserted: 0, updated: 0, removed: 0 };
-    for (const batch of upload.batches) {
+    for await (const batch of upload.batches) {
       const stored = await storeBatch(tx, { datasetId, version, batch });
       counts.inserted += stored.inserted;
       counts.updated += stored.updated;

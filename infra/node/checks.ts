@@ -10,7 +10,7 @@ const biome = join(modules, '@biomejs', 'biome', 'bin', 'biome');
 const vitest = [join(modules, 'vitest', 'vitest.mjs'), 'run', '--config', 'test/vitest.config.ts'];
 
 /** Folders of tests that start processes, engines or browsers: left out of `unit`. */
-const slowFolders = ['test/edge', 'test/demo', 'test/end-to-end', 'test/engines'];
+const slowFolders = ['test/edge', 'test/demo', 'test/end-to-end', 'test/engines', 'test/stacks'];
 
 /** Stage name to the arguments of node. */
 const stages: Record<string, string[]> = {
@@ -20,6 +20,7 @@ const stages: Record<string, string[]> = {
   rules: [...vitest, 'test/house-rules', 'test/docs'],
   unit: [...vitest, ...slowFolders.flatMap((folder) => ['--exclude', `${folder}/**`])],
   tests: vitest,
+  edge: [...vitest, '--project', 'edge'],
 };
 
 const given = process.argv.slice(2);

@@ -36,7 +36,10 @@ export type TestWorker = {
 };
 
 /** Starts the service with bindings, on a loopback port of its own. */
-export async function startWorker(bindings: Record<string, string>): Promise<TestWorker> {
+export async function startWorker(
+  bindings: Record<string, string>,
+  { inspectorPort }: { inspectorPort?: number } = {},
+): Promise<TestWorker> {
   const lines: string[] = [];
   const miniflare = new Miniflare({
     modules: true,
@@ -48,6 +51,7 @@ export async function startWorker(bindings: Record<string, string>): Promise<Tes
       for (const stream of [stdout, stderr]) stream.on('data', (part) => lines.push(String(part)));
     },
     unsafeTriggerHandlers: true,
+    inspectorPort,
   });
   const url = (await miniflare.ready).origin;
   return {
