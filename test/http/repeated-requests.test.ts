@@ -1,7 +1,6 @@
 // A request under an Idempotency-Key whose server dies at every step of its work, one after the
 // other: the repeat, served by another process, makes the thing once and answers it.
 
-import { sql } from 'drizzle-orm';
 import { beforeAll, describe, expect, test } from 'vitest';
 import { openApiDocument } from '../../api/app.ts';
 import { launchTargetsSchema } from '../../api/contract/targets.ts';
@@ -13,7 +12,7 @@ import { caseLines, frozenSnapshot, must, ndjsonOf } from '../support/builders.t
 import { type CutDatabase, cutDatabase } from '../support/cut-database.ts';
 import { openTestDatabase } from '../support/database.ts';
 import { createFakeLauncher } from '../support/fake-launcher.ts';
-import { policyBody } from '../support/github.ts';
+import { type Request, type Scenario, toldScenarios } from '../support/repeated-requests.ts';
 import { webhooksSending } from '../support/webhooks.ts';
 
 const launcher = createFakeLauncher();
@@ -39,15 +38,6 @@ beforeAll(async () => {
     app.deps.webhooks = await webhooksSending(async () => heard);
   }
 });
-
-type Request = { path: string; body: unknown; token?: string };
-type Scenario = {
-  /** Makes what the request needs, under a name of its own. */
-  of: (name: string) => Promise<Request> | Request;
-  /** What such a request has made, as it can be counted: one afterwards, none before. */
-  made: (name: string, request: Request) => Promise<unknown[]>;
-  status?: number;
-};
 
 const phantom = '/v1/datasets/phantom';
 const launch = {
@@ -78,30 +68,6 @@ async function approvalPath(meaning: string): Promise<string> {
   const path = `/v1/snapshots/${snapshot}/approvals`;
   const { id } = await must(ann, 201, 'POST', path, { meaning, reason: 'seen' });
   return `${path}/${id}/revoke`;
-}
-
-const hookFor = (name: string) => ({
-  url: `https://${name.toLowerCase()}.example.org/`,
-  events: ['alias.moved'],
-  reason: name,
-});
-const hooksFor = async (name: string) =>
-  (await itemsOf('/v1/webhooks?limit=500')).filter(({ url }) => url === hookFor(name).url);
-
-/** A webhook, the only one: a workspace has twenty at most. */
-async function hook(name: string): Promise<string> {
-  for (const { id } of await itemsOf('/v1/webhooks?limit=500')) {
-    await must(api, 200, 'DELETE', `/v1/webhooks/${id}`);
-  }
-  return `/v1/webhooks/${(await must(api, 201, 'POST', '/v1/webhooks', hookFor(name))).id}`;
-}
-
-async function disabledHook(name: string): Promise<string> {
-  const path = await hook(name);
-  const state = sql`update webhooks set state = 'disabled', disabled_at = now(),
-    disabled_because = 'it was away' where url = ${hookFor(name).url}`;
-  await api.database.orm.execute(state);
-  return path;
 }
 
 async function job(reason: string, ended = false): Promise<string> {
@@ -212,34 +178,7 @@ const scenarios: Record<string, Scenario> = {
     of: (name) => ({ path: '/v1/tokens', body: { name, actor: 'someone', role: 'reader' } }),
     made: async (name) => (await itemsOf('/v1/tokens?limit=500')).filter((t) => t.name === name),
   },
-  'POST /v1/workspaces': {
-    of: (name) => ({ path: '/v1/workspaces', body: { name, actor: 'someone' } }),
-    made: async (name) =>
-      (await itemsOf('/v1/workspaces?limit=500')).filter((w) => w.name === name),
-  },
-  'POST /v1/github/policies': {
-    of: (name) => ({ path: '/v1/github/policies', body: { ...policyBody, reason: name } }),
-    made: async (name) =>
-      (await itemsOf('/v1/github/policies?limit=500')).filter((p) => p.reason === name),
-  },
-  'POST /v1/webhooks': {
-    of: (name) => ({ path: '/v1/webhooks', body: hookFor(name) }),
-    made: async (name) => await hooksFor(name),
-  },
-  'POST /v1/webhooks/{id}/enable': {
-    of: async (name) => ({ path: `${await disabledHook(name)}/enable`, body: { reason: name } }),
-    made: async (name) => audited('webhook.enabled', `webhook/${(await hooksFor(name))[0].id}`),
-    status: 200,
-  },
-  'POST /v1/webhooks/{id}/deliveries/{delivery}/redeliver': {
-    of: async (name) => {
-      const path = await hook(name);
-      const { id } = await must(api, 200, 'POST', `${path}/test`);
-      return { path: `${path}/deliveries/${id}/redeliver`, body: {} };
-    },
-    made: async (name) => audited('webhook.redelivered', `webhook/${(await hooksFor(name))[0].id}`),
-    status: 200,
-  },
+  ...toldScenarios({ api: () => api, itemsOf, audited }),
 };
 
 /** Routes whose answer holds a secret: it is not shown again. */
