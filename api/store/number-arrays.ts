@@ -8,6 +8,32 @@ export function arrayLiteral(values: Int32Array | Float64Array): SQL {
   return sql`${`{${values.join(',')}}`}`;
 }
 
+/**
+ * Elements of a long array that are sent in one text: while it encodes or reads one, Neon's driver
+ * needs some thirty bytes for each character.
+ */
+export const pieceLength = 65_536;
+
+/** An int[] of any length, sent in pieces. */
+export function longIntArray(values: Int32Array): SQL {
+  const pieces: SQL[] = [sql`'{}'::int[]`];
+  for (let from = 0; from < values.length; from += pieceLength) {
+    pieces.push(sql`${arrayLiteral(values.subarray(from, from + pieceLength))}::int[]`);
+  }
+  return sql.join(pieces, sql` || `);
+}
+
+/** Pieces of an int[] as one. */
+export function joinedInts(pieces: Int32Array[]): Int32Array {
+  const whole = new Int32Array(pieces.reduce((sum, { length }) => sum + length, 0));
+  let at = 0;
+  for (const piece of pieces) {
+    whole.set(piece, at);
+    at += piece.length;
+  }
+  return whole;
+}
+
 /** The elements of `array_send(int[])`. */
 export function int32Array(bytes: Uint8Array): Int32Array {
   const { view, length, stride } = opened(bytes);

@@ -6,7 +6,7 @@ import { ProblemError } from '../errors.ts';
 import { type AuditEntry, appendAudit } from './audit.ts';
 import { type CaseRow, listCasePages } from './cases.ts';
 import { type Orm, rows } from './database.ts';
-import { arrayLiteral, int32Array } from './number-arrays.ts';
+import { int32Array, joinedInts, longIntArray, pieceLength } from './number-arrays.ts';
 import { splits } from './schema.ts';
 import { lockDraft } from './versions.ts';
 
@@ -30,7 +30,7 @@ export async function insertSplit(
       );
     for (const { fold, train, val } of folds) {
       await tx.execute(sql`insert into splits (dataset_id, number, name, fold, train, val)
-        values (${datasetId}, ${version}, ${split}, ${fold}, ${arrayLiteral(train)}::int[], ${arrayLiteral(val)}::int[])`);
+        values (${datasetId}, ${version}, ${split}, ${fold}, ${longIntArray(train)}, ${longIntArray(val)})`);
     }
     await appendAudit(tx, audit);
     return true;
@@ -71,12 +71,21 @@ export async function findFold(
   { fold, ...key }: SplitKey & { fold: number },
 ): Promise<FoldRow> {
   const { datasetId, version, split } = key;
-  const [row] = await rows<{ train: Uint8Array; val: Uint8Array }>(
+  const pieces = await rows<{ side: 'train' | 'val'; piece: Uint8Array }>(
     orm,
-    sql`select array_send(train) as train, array_send(val) as val from splits
-      where dataset_id = ${datasetId} and number = ${version} and name = ${split} and fold = ${fold}`,
+    sql`select side, array_send(members[first : first + ${pieceLength - 1}::int]) as piece
+      from splits cross join lateral (values ('train', train), ('val', val)) as of_side (side, members)
+      cross join lateral generate_series(1, greatest(cardinality(members), 1), ${pieceLength}::int) as first
+      where dataset_id = ${datasetId} and number = ${version} and name = ${split} and fold = ${fold}
+      order by side, first`,
   );
-  if (row !== undefined) return { fold, train: int32Array(row.train), val: int32Array(row.val) };
+  if (pieces.length > 0) {
+    const of = (wanted: string) =>
+      joinedInts(
+        pieces.filter(({ side }) => side === wanted).map(({ piece }) => int32Array(piece)),
+      );
+    return { fold, train: of('train'), val: of('val') };
+  }
   const folds = await requireSplit(orm, key);
   throw new ProblemError('not-found', `Split "${split}" has folds 0 to ${folds - 1}, not ${fold}.`);
 }

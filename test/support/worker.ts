@@ -25,6 +25,13 @@ export async function bundleOf(entry: string, { minify = false } = {}): Promise<
   return bundled.outputFiles[0].text;
 }
 
+let bundled: Promise<string> | undefined;
+/** Made once for a file of tests. */
+function bundle(): Promise<string> {
+  bundled ??= bundleOf('api/worker.ts');
+  return bundled;
+}
+
 export type TestWorker = {
   url: string;
   /** A run of cron, as Cloudflare starts it; its outcome. */
@@ -43,7 +50,7 @@ export async function startWorker(
   const lines: string[] = [];
   const miniflare = new Miniflare({
     modules: true,
-    script: await bundleOf('api/worker.ts'),
+    script: await bundle(),
     compatibilityDate,
     bindings,
     log: new Log(LogLevel.NONE),
