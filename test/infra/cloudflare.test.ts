@@ -31,6 +31,18 @@ test('its variables are some that the Worker reads, and its targets are sound', 
   expect(config.vars.CW_PUBLIC_URL).toMatch(/^https:\/\//);
 });
 
+test('its counters of requests are the bindings that the Worker looks for', () => {
+  const read = variablesIn({ path: 'api/worker.ts', text: readFileSync(entry, 'utf8') });
+  const counters: { name: string; namespace_id: string; simple: { period: number } }[] =
+    config.ratelimits;
+  const names = counters.map(({ name }) => name);
+  expect(names.sort()).toEqual(['CW_RATE_LIMIT', 'CW_RATE_LIMIT_ADDRESS', 'CW_RATE_LIMIT_TRAINER']);
+  expect(names.filter((name) => !read.includes(name))).toEqual([]);
+  expect(new Set(counters.map((one) => one.namespace_id)).size).toBe(counters.length);
+  // Cloudflare knows ten seconds and sixty; Retry-After says ten.
+  expect(counters.map(({ simple }) => simple.period)).toEqual([10, 10, 10]);
+});
+
 test('no secret stands in it', () => {
   const secrets = ['DATABASE_URL', 'CW_ADMIN_TOKEN', 'CW_AUDIT_SIGNING_KEY'];
   expect(Object.keys(config.vars).filter((name) => secrets.includes(name))).toEqual([]);

@@ -8,6 +8,7 @@ import { type Chain, dataset, type Step } from './chain.ts';
 import { dataSteps } from './data-steps.ts';
 import { jobSteps } from './job-steps.ts';
 import { snapshotSteps } from './snapshot-steps.ts';
+import { teamSteps } from './team-steps.ts';
 
 /** What is only read: a line for each route, by the admin, after all that was made. */
 const reads: ((known: Chain['known']) => string)[] = [
@@ -55,6 +56,7 @@ export const contract: Step[] = [
   ...dataSteps,
   ...snapshotSteps,
   ...jobSteps,
+  ...teamSteps,
   ...careSteps,
   ['everything that was made can be read', readAll],
   ['every route of the OpenAPI document was called', allCalled],

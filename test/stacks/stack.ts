@@ -6,20 +6,26 @@ import type { AddressInfo } from 'node:net';
 import { serve } from '@hono/node-server';
 import { sql } from 'drizzle-orm';
 import { createApp } from '../../api/app.ts';
-import { readTargets } from '../../api/env.ts';
+import { readGithubIssuers, readTargets } from '../../api/env.ts';
 import { edgeLauncherRegistry } from '../../api/launchers/over-http.ts';
+import { resolveName, sendToAddresses } from '../../api/node/webhooks.ts';
 import { bootstrapAdmin } from '../../api/services/access.ts';
 import { auditKeyOf } from '../../api/services/audit/signing.ts';
 import { reconcileJobs } from '../../api/services/jobs/reconcile.ts';
+import { deliverWebhooks } from '../../api/services/webhooks/deliver.ts';
 import { type Database, type Orm, rows } from '../../api/store/database.ts';
+import { readWebhooks } from '../../api/webhooks.ts';
 import {
   awsTarget,
   type FakeAwsBatch,
   fakeCredential,
   startFakeAwsBatch,
 } from '../support/fake-aws-batch.ts';
+import { openGithubIssuer, type TestIssuer } from '../support/github-issuer.ts';
 import { type NeonBridge, startNeonBridge } from '../support/neon-bridge.ts';
 import { startPostgres, type TestPostgres } from '../support/postgres.ts';
+import { openReceiver, type Receiver } from '../support/webhook-receiver.ts';
+import { webhookKey } from '../support/webhooks.ts';
 import { startWorker } from '../support/worker.ts';
 
 export type Stack = {
@@ -29,7 +35,12 @@ export type Stack = {
   adminToken: string;
   /** An engine that it launches on, target `cloud`. Agents launch on target `cluster`. */
   engine: FakeAwsBatch;
-  /** One reconciliation: Node's interval, Cloudflare's cron. */
+  /** A GitHub that it trusts, and for whom its tokens are made. */
+  issuer: TestIssuer;
+  audience: string;
+  /** Somebody on this machine whom webhooks may tell. */
+  receiver: Receiver;
+  /** One tick of everything: Node's intervals, Cloudflare's cron. */
   tick: () => Promise<void>;
   /** How many connections it keeps at most; in workerd, for one request. */
   connections: number;
@@ -48,16 +59,36 @@ const signingKey = generateKeyPairSync('ed25519').privateKey.export({
   format: 'pem',
 }) as string;
 
-/** The environment of every stack: an engine over HTTP, its secret, and a target of agents. */
-function environmentOf(engine: FakeAwsBatch) {
+/** What stands around a service: an engine, a GitHub, a receiver of webhooks. */
+type Surroundings = Pick<Stack, 'engine' | 'issuer' | 'receiver'>;
+
+const audience = 'https://weights.example.org';
+
+async function openSurroundings(): Promise<Surroundings & { close: () => Promise<void> }> {
+  const engine = await startFakeAwsBatch();
+  const issuer = await openGithubIssuer();
+  const receiver = await openReceiver();
+  const close = async () => {
+    issuer.close();
+    await receiver.close();
+    await engine.stop();
+  };
+  return { engine, issuer, receiver, close };
+}
+
+/** The environment of every stack: what stands around it, secrets, and a target of agents. */
+function environmentOf({ engine, issuer }: Surroundings) {
   const credentials = { env: 'AWS_KEYS' };
   const cluster = { name: 'cluster', engine: 'agent', gpuTypes: ['h200'] };
   const cloud = awsTarget(engine, { name: 'cloud', credentials, pollSeconds: 1 });
   return {
     CW_TARGETS: JSON.stringify([cloud, cluster]),
-    CW_PUBLIC_URL: 'https://weights.example.org',
+    CW_PUBLIC_URL: audience,
     CW_AUDIT_SIGNING_KEY: signingKey,
     AWS_KEYS: fakeCredential,
+    CW_GITHUB_ISSUERS: issuer.issuer,
+    CW_WEBHOOK_KEY: webhookKey,
+    CW_WEBHOOK_ALLOW: '127.0.0.1',
   };
 }
 
@@ -66,8 +97,8 @@ export async function startNodeStack(
   database: Database,
   { connections, owner }: { connections: number; owner?: Orm },
 ): Promise<Stack> {
-  const engine = await startFakeAwsBatch();
-  const env = environmentOf(engine);
+  const { close, ...around } = await openSurroundings();
+  const env = environmentOf(around);
   const deps = {
     process: {},
     database,
@@ -77,6 +108,11 @@ export async function startNodeStack(
     launcherOf: edgeLauncherRegistry(env),
     publicUrl: env.CW_PUBLIC_URL,
     auditKey: await auditKeyOf(signingKey),
+    githubIssuers: readGithubIssuers(env.CW_GITHUB_ISSUERS),
+    webhooks: await readWebhooks(
+      { key: env.CW_WEBHOOK_KEY, allow: env.CW_WEBHOOK_ALLOW },
+      { send: sendToAddresses, resolve: resolveName },
+    ),
     version: 'test',
     log: () => {},
   };
@@ -87,8 +123,12 @@ export async function startNodeStack(
     url: `http://127.0.0.1:${(server.address() as AddressInfo).port}`,
     database: database.kind,
     adminToken,
-    engine,
-    tick: () => reconcileJobs(deps),
+    ...around,
+    audience,
+    tick: async () => {
+      await reconcileJobs(deps);
+      await deliverWebhooks(deps);
+    },
     connections,
     busySessions: async () =>
       (owner === undefined ? [] : await sessionsOf(owner)).filter(
@@ -98,7 +138,7 @@ export async function startNodeStack(
       const closed = new Promise((resolve) => server.close(resolve));
       (server as Server).closeAllConnections();
       await closed;
-      await engine.stop();
+      await close();
       await database.close();
     },
   };
@@ -106,9 +146,9 @@ export async function startNodeStack(
 
 /** The service inside workerd, on a Postgres behind a bridge. */
 export async function startWorkerStack({ postgres, bridge }: Neon): Promise<Stack> {
-  const engine = await startFakeAwsBatch();
+  const { close, ...around } = await openSurroundings();
   const worker = await startWorker({
-    ...environmentOf(engine),
+    ...environmentOf(around),
     DATABASE_URL: postgres.urls.service,
     CW_NEON_PROXY: bridge.proxy,
     CW_ADMIN_TOKEN: adminToken,
@@ -122,13 +162,14 @@ export async function startWorkerStack({ postgres, bridge }: Neon): Promise<Stac
     url: worker.url,
     database: 'neon',
     adminToken,
-    engine,
+    ...around,
+    audience,
     tick,
     connections: 2,
     busySessions: () => sessionsOf(postgres.owner.orm),
     stop: async () => {
       await worker.stop();
-      await engine.stop();
+      await close();
     },
   };
 }
