@@ -19,7 +19,7 @@ import { reconcileJobs } from './services/jobs/reconcile.ts';
 import type { Database } from './store/database.ts';
 import { openNeon } from './store/open-neon.ts';
 
-/** The variables and secrets of the Worker; what the credentials of targets name stands here too. */
+/** The variables and secrets of the Worker; those that credentials of targets name among them. */
 type Bindings = {
   DATABASE_URL?: string;
   CW_ADMIN_TOKEN?: string;
@@ -75,7 +75,7 @@ async function readConfiguration(env: Bindings): Promise<Configuration> {
   };
 }
 
-/** What an isolate keeps: its bindings never change, and making the app takes longer than most answers. */
+/** What an isolate keeps: its bindings never change, and the app takes longer to make than to ask. */
 type Isolate = { configuration: Configuration; app: ReturnType<typeof createApp> };
 const isolates = new WeakMap<Bindings, Isolate>();
 

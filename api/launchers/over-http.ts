@@ -1,4 +1,5 @@
-// The launchers of engines that are reached over HTTP, or by agents: they run in workerd as on Node.
+// The launchers of engines that are reached over HTTP, or by agents: they run in workerd as on
+// Node.
 
 import type { Engine, LaunchTarget } from '../contract/targets.ts';
 import { type ReadCredential, secretOf } from './credentials.ts';
