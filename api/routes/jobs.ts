@@ -156,6 +156,14 @@ function listRoutes(routes: Routes): void {
   );
 }
 
+const events = {
+  description: 'A page, or each event as it comes',
+  content: {
+    'application/json': { schema: listSchema(jobEventSchema) },
+    'text/event-stream': { schema: z.string() },
+  },
+};
+
 function watchRoutes(routes: Routes): void {
   routes.openapi(
     createRoute({
@@ -183,16 +191,7 @@ function watchRoutes(routes: Routes): void {
       tags,
       summary: 'Events as a list, or live with Accept: text/event-stream',
       request: { params: idParam, query: eventQuerySchema },
-      responses: {
-        200: {
-          description: 'A page, or each event as it comes',
-          content: {
-            'application/json': { schema: listSchema(jobEventSchema) },
-            'text/event-stream': { schema: z.string() },
-          },
-        },
-        ...problems,
-      },
+      responses: { 200: events, ...problems },
     }),
     async (c) => {
       const { limit, cursor, ...query } = c.req.valid('query');

@@ -50,10 +50,8 @@ export function callsOf(stack: Stack): Calls {
       if (response.status !== status) {
         throw new Error(`${method} ${path}: ${response.status} and not ${status}: ${text}`);
       }
-      return response.headers.get('content-type')?.includes('json;') ||
-        /^application\/(problem\+)?json/.test(response.headers.get('content-type') ?? '')
-        ? JSON.parse(text)
-        : text;
+      const type = response.headers.get('content-type') ?? '';
+      return /^application\/(problem\+)?json/.test(type) ? JSON.parse(text) : text;
     };
     return { token, send, must };
   };
