@@ -2,10 +2,11 @@
 // was acknowledged stands afterwards, once, and the audit chain vouches for it. Minutes long, so it
 // has a command of its own: npm run test:kills.
 
+import { tmpdir } from 'node:os';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { type ManyJobs, openManyJobs } from '../support/many-jobs.ts';
-import { mixedWrites } from '../support/mixed-writes.ts';
+import { datasetName, mixedWrites } from '../support/mixed-writes.ts';
 import { noPostgres, startPostgres, type TestPostgres } from '../support/postgres.ts';
 import { randomOf } from '../support/random.ts';
 
@@ -14,6 +15,10 @@ const seed = Number(process.env.CW_TEST_SEED ?? 2_718);
 const longestMs = 3_000;
 const clients = 3;
 const minutes = (count: number) => count * 60_000;
+/** Of all datasets that the clients may come to write. */
+const names = Array.from({ length: clients }, (_, client) =>
+  Array.from({ length: 1_000 }, (_, round) => datasetName(client, round)),
+).flat();
 const say = (line: string) => process.stderr.write(`${line}\n`);
 
 describe.skipIf(noPostgres())('a service that is killed, and a Postgres that is', () => {
@@ -21,7 +26,8 @@ describe.skipIf(noPostgres())('a service that is killed, and a Postgres that is'
   let many: ManyJobs;
   beforeEach(async () => {
     postgres = await startPostgres();
-    many = await openManyJobs({ database: postgres.urls, pauseMs: 500 });
+    const dataPaths = Object.fromEntries(names.map((name) => [name, tmpdir()]));
+    many = await openManyJobs({ database: postgres.urls, pauseMs: 500, target: { dataPaths } });
   });
   afterEach(async () => {
     await many?.close();

@@ -59,6 +59,9 @@ type Writer = {
   launched: (reason: string, id: string) => void;
 };
 
+/** The dataset of a client's round. */
+export const datasetName = (client: number, round: number) => `set-${client}-${round}`;
+
 /** Writers whose things are told apart by the number of their client and of its round. */
 export function mixedWrites(service: KilledService): MixedWrites {
   const acknowledged: Acknowledged[] = [];
@@ -79,7 +82,7 @@ export function mixedWrites(service: KilledService): MixedWrites {
     faults,
     run: async (clients, goesOn) => {
       const client = async (number: number) => {
-        for (let k = 0; goesOn(); k++) await writeOne(writer, `set-${number}-${k}`);
+        for (let k = 0; goesOn(); k++) await writeOne(writer, datasetName(number, k));
       };
       await Promise.all(Array.from({ length: clients }, (_, number) => client(number)));
     },
