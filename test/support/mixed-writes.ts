@@ -19,7 +19,13 @@ export type MixedWrites = {
   run: (clients: number, goesOn: () => boolean) => Promise<void>;
 };
 
-type Answer = { status: number; body: any };
+/** `later`: it says when to ask again. */
+type Answer = { status: number; body: any; later: boolean };
+
+async function read(response: Response): Promise<Answer> {
+  const later = response.headers.has('retry-after');
+  return { status: response.status, body: JSON.parse(await response.text()), later };
+}
 
 /** Statuses by which a service says that it is not itself at the moment. */
 const away = new Set([502, 503, 504]);
@@ -43,9 +49,9 @@ async function askUntilAnswered(
   const init = { method, headers, body: ndjson ? body : JSON.stringify(body) };
   for (let pauseMs = 50; ; pauseMs = Math.min(pauseMs * 2, 1_000)) {
     const answer = await fetch(`${url}${path}`, init)
-      .then(async (got) => ({ status: got.status, body: JSON.parse(await got.text()) }))
+      .then(read)
       .catch(() => null);
-    if (answer !== null && !away.has(answer.status)) {
+    if (answer !== null && !away.has(answer.status) && !answer.later) {
       if (answer.status >= 500) faults.push(`${method} ${path}: ${JSON.stringify(answer.body)}`);
       return answer;
     }
