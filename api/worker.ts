@@ -173,13 +173,36 @@ async function answered(request: Request, { app, deps }: Served): Promise<Respon
   return await app.fetch(request, { deps });
 }
 
+/**
+ * Workerd's own: what is written to it fails when the client has gone away. A plain TransformStream
+ * does not always tell, and `pipeTo` to this one loses what was cloned before.
+ */
+declare const IdentityTransformStream: { new (): TransformStream<Uint8Array, Uint8Array> };
+
+async function pump(
+  body: ReadableStream<Uint8Array>,
+  writable: WritableStream<Uint8Array>,
+): Promise<void> {
+  const reader = body.getReader();
+  const writer = writable.getWriter();
+  try {
+    for (let next = await reader.read(); !next.done; next = await reader.read()) {
+      await writer.write(next.value);
+    }
+    await writer.close();
+  } catch (cause) {
+    log('warn', 'an answer was broken off, by its client or by what it was made from', { cause });
+    // Not waited for: what hangs here would keep the connection open.
+    reader.cancel(cause).catch(() => undefined);
+    writer.abort(cause).catch(() => undefined);
+  }
+}
+
 /** The answer, and a promise of its end: sent, or given up by the client. */
 function untilSent(response: Response): { response: Response; ended: Promise<void> } {
   if (response.body === null) return { response, ended: Promise.resolve() };
-  const { readable, writable } = new TransformStream<Uint8Array, Uint8Array>();
-  const ended = response.body.pipeTo(writable).catch((cause: unknown) => {
-    log('warn', 'an answer was broken off, by its client or by what it was made from', { cause });
-  });
+  const { readable, writable } = new IdentityTransformStream();
+  const ended = pump(response.body, writable);
   // What is zipped is zipped: workerd would do it again.
   const encodeBody = response.headers.has('content-encoding') ? 'manual' : 'automatic';
   const { status, statusText, headers } = response;

@@ -33,7 +33,10 @@ export async function eventStream(
         reached = event.sequence;
       }
       if (events.length === 0 && endStates.includes(state)) return;
-      if (events.length === 0) await stream.sleep(pollMs);
+      if (events.length > 0) continue;
+      // A comment: a client that has gone away is noticed by what is sent to it alone.
+      await stream.write(':\n\n');
+      await stream.sleep(pollMs);
     }
   });
 }

@@ -7,7 +7,7 @@ export async function sseEvents(response: Response): Promise<SseEvent[]> {
   const text = await response.text();
   return text
     .split('\n\n')
-    .filter((block) => block.trim() !== '')
+    .filter((block) => block.trim() !== '' && !block.startsWith(':'))
     .map((block) => {
       const fields = block.split('\n').map((line) => line.split(/: ?(.*)/s).slice(0, 2));
       return Object.fromEntries(fields) as SseEvent;

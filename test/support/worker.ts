@@ -58,9 +58,11 @@ export async function startWorker(
       for (const stream of [stdout, stderr]) stream.on('data', (part) => lines.push(String(part)));
     },
     unsafeTriggerHandlers: true,
+    // Without Miniflare's own worker in front, which keeps and zips what passes through it.
+    unsafeDirectSockets: [{ host: '127.0.0.1', port: 0 }],
     inspectorPort,
   });
-  const url = (await miniflare.ready).origin;
+  const url = (await miniflare.unsafeGetDirectURL()).origin;
   return {
     url,
     cron: async () => {
