@@ -48,7 +48,11 @@ export async function startMlflow({
     [
       ...['-m', 'mlflow', 'server', '--host', '127.0.0.1', '--port', String(port)],
       ...['--workers', String(workers)],
-      ...['--backend-store-uri', cluster?.urls.owner ?? `sqlite:///${join(work, 'mlflow.db')}`],
+      ...[
+        '--backend-store-uri',
+        cluster?.urls.owner.replace('postgres:', 'postgresql:') ??
+          `sqlite:///${join(work, 'mlflow.db')}`,
+      ],
       ...['--default-artifact-root', join(work, 'artifacts')],
     ],
     {
@@ -66,13 +70,15 @@ export async function startMlflow({
   const url = `http://127.0.0.1:${port}`;
   const stop = async () => {
     const ended = new Promise((resolve) => child.once('exit', resolve));
-    process.kill(-(child.pid as number), 'SIGKILL');
-    await ended;
+    if (child.exitCode === null) {
+      process.kill(-(child.pid as number), 'SIGKILL');
+      await ended;
+    }
     await cluster?.stop();
     rmSync(work, { recursive: true, force: true });
   };
   try {
-    await listens(url);
+    await listens(url, () => child.exitCode);
     return { url, runs: await makeRuns(url, runs), stop };
   } catch (cause) {
     await stop();
@@ -80,10 +86,11 @@ export async function startMlflow({
   }
 }
 
-async function listens(url: string): Promise<void> {
+async function listens(url: string, exitCode: () => number | null): Promise<void> {
   for (let tries = 0; tries < 600; tries++) {
     const answer = await fetch(`${url}/health`).catch(() => null);
     if (answer?.ok) return;
+    if (exitCode() !== null) throw new Error(`mlflow server ended with ${exitCode()}`);
     await sleep(200);
   }
   throw new Error('MLflow did not start within two minutes');
