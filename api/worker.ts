@@ -75,7 +75,7 @@ async function readConfiguration(env: Bindings): Promise<Configuration> {
   };
 }
 
-/** What an isolate keeps: its bindings never change, and the app takes longer to make than to ask. */
+/** What an isolate keeps: bindings never change, and an app takes longer to make than to ask. */
 type Isolate = { configuration: Configuration; app: ReturnType<typeof createApp> };
 const isolates = new WeakMap<Bindings, Isolate>();
 
