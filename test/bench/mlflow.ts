@@ -50,7 +50,7 @@ export async function startMlflow({
       ...['--workers', String(workers)],
       ...[
         '--backend-store-uri',
-        cluster?.urls.owner.replace('postgres:', 'postgresql:') ??
+        cluster?.urls.owner.replace('postgres:', 'postgresql+psycopg2:') ??
           `sqlite:///${join(work, 'mlflow.db')}`,
       ],
       ...['--default-artifact-root', join(work, 'artifacts')],
