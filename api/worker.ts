@@ -108,11 +108,7 @@ async function readConfiguration(env: Bindings): Promise<Configuration> {
   };
 }
 
-<<<<<<< HEAD
 /** What an isolate keeps: making the app takes longer than most answers. Bindings never change. */
-=======
-/** What an isolate keeps: bindings never change, and an app takes longer to make than to ask. */
->>>>>>> edge
 type Isolate = { configuration: Configuration; app: ReturnType<typeof createApp> };
 const isolates = new WeakMap<Bindings, Isolate>();
 
