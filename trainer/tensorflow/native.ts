@@ -18,13 +18,16 @@ const gpuList = '/proc/driver/nvidia/gpus';
 /**
  * What TensorFlow reads from the environment, and only while it loads. A value that is set already
  * is kept: grow instead of taking all GPU memory, deterministic kernels, float32 products that are
- * not rounded to TF32 (the self-test refuses 1e-3), no chatter on stderr.
+ * not rounded to TF32 (the self-test refuses 1e-3), the same library for convolutions on every CPU
+ * (without it those that have no AVX512 VNNI get one that shifts where a kernel is shorter than its
+ * stride), no chatter on stderr.
  */
 const environment: Record<string, string> = {
   TF_FORCE_GPU_ALLOW_GROWTH: 'true',
   TF_DETERMINISTIC_OPS: '1',
   TF_CUDNN_DETERMINISTIC: '1',
   NVIDIA_TF32_OVERRIDE: '0',
+  TF_ENABLE_ONEDNN_OPTS: '1',
   TF_CPP_MIN_LOG_LEVEL: '1',
 };
 
