@@ -1,4 +1,4 @@
-// Who works in a deployment, whom it trusts and whom it tells: workspaces, runs of GitHub, webhooks.
+// Who works in a deployment, whom it trusts, whom it tells: workspaces, runs of GitHub, webhooks.
 
 import { expect } from 'vitest';
 import { fakeImage } from '../support/fake-aws-batch.ts';
