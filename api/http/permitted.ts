@@ -5,7 +5,7 @@ import { createMiddleware } from 'hono/factory';
 import type { Actor, Deps } from '../deps.ts';
 import { ProblemError } from '../errors.ts';
 import type { Env } from './context.ts';
-import { routeOf } from './roles.ts';
+import { routeOf } from './route-name.ts';
 
 type Asked = { route: string; params: Record<string, string>; body: () => Promise<unknown> };
 

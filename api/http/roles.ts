@@ -1,13 +1,12 @@
 // What a role may do: the one table. A path that changes something and stands in no row is for
 // admins, so a route that somebody forgets here is closed and not open.
 
-import type { Context } from 'hono';
 import { createMiddleware } from 'hono/factory';
-import { matchedRoutes } from 'hono/route';
 import type { Role } from '../contract/tokens.ts';
 import { deploymentWorkspace } from '../contract/workspaces.ts';
 import { ProblemError } from '../errors.ts';
 import type { Env } from './context.ts';
+import { routeOf } from './route-name.ts';
 
 const dataset = '/v1/datasets/{dataset}';
 
@@ -61,15 +60,6 @@ export const rolePaths: Partial<Record<Role, readonly string[]>> = {
 
 /** Paths that concern the whole deployment: for those who have the role in its own workspace. */
 export const deploymentPaths: readonly string[] = ['GET /v1/workspaces', 'POST /v1/workspaces'];
-
-/** A path as OpenAPI writes it: `/v1/jobs/{id}`. */
-export const written = (path: string) => path.replaceAll(/:(\w+)/g, '{$1}');
-
-/** The declared route of a request, as `POST /v1/jobs/{id}/cancel`; undefined where none is. */
-export function routeOf(c: Context): string | undefined {
-  const route = matchedRoutes(c).find(({ method }) => method !== 'ALL');
-  return route && `${route.method} ${written(route.path)}`;
-}
 
 const neededBy = new Map(
   Object.entries(rolePaths).flatMap(([role, paths]) =>

@@ -5,7 +5,7 @@ import { createMiddleware } from 'hono/factory';
 import { matchedRoutes } from 'hono/route';
 import type { Witness } from '../deps.ts';
 import type { Env } from './context.ts';
-import { written } from './roles.ts';
+import { written } from './route-name.ts';
 
 /** What stands for every path that no route has, so that strangers cannot make up names. */
 const noRoute = 'none';

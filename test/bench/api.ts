@@ -10,7 +10,7 @@ import {
   mlflowVersion,
   startMlflow,
 } from './mlflow.ts';
-import { type BenchRow, benchRow, printRows, writeRows } from './report.ts';
+import { type BenchRow, benchRow, flag, printRows, writeRows } from './report.ts';
 import { type ReportingService, startReportingJobs } from './reporting-jobs.ts';
 
 const clientCounts = [1, 8];
@@ -179,11 +179,6 @@ function rowsOf(ours: Results, peers: { name: string; results: Results }[]): Ben
   });
   return [...rows, series];
 }
-
-const flag = (args: string[], name: string): string | undefined => {
-  const at = args.indexOf(name);
-  return at < 0 ? undefined : args[at + 1];
-};
 
 export async function apiReports(args: string[]): Promise<void> {
   const seconds = Number(flag(args, '--seconds') ?? 10);

@@ -31,6 +31,12 @@ export function benchRow(
 const shown = (value: number | null, digits = 3) =>
   value === null ? '-' : String(Number(value.toPrecision(digits)));
 
+/** What follows `name` in the arguments; undefined where it is not there. */
+export const flag = (args: string[], name: string): string | undefined => {
+  const at = args.indexOf(name);
+  return at < 0 ? undefined : args[at + 1];
+};
+
 /** Prints the rows; the last column says whether the target was reached. */
 export function printRows(rows: BenchRow[]): void {
   const heading = ['', 'ours', 'peer', 'peer value', 'ratio', 'target', ''];

@@ -3,12 +3,7 @@
 
 import { copyRows } from './copy.ts';
 import { planNote, planRows } from './plan.ts';
-import { type BenchRow, printRows, writeRows } from './report.ts';
-
-const flag = (args: string[], name: string): string | undefined => {
-  const at = args.indexOf(name);
-  return at < 0 ? undefined : args[at + 1];
-};
+import { type BenchRow, flag, printRows, writeRows } from './report.ts';
 
 export async function plansAndCopies(args: string[]): Promise<void> {
   const only = flag(args, '--only');

@@ -7,6 +7,7 @@ import type { Job } from '../../api/contract/jobs.ts';
 import { livingProcesses, type ManyJobs, openManyJobs } from '../support/many-jobs.ts';
 import { noPostgres, startPostgres, type TestPostgres } from '../support/postgres.ts';
 import { randomOf } from '../support/random.ts';
+import { until } from './waiting.ts';
 
 let many: ManyJobs | undefined;
 let postgres: TestPostgres | undefined;
@@ -59,12 +60,6 @@ async function expectAuditOnce({ client }: ManyJobs, jobs: Job[]): Promise<void>
   expect(await client.call('GET', '/v1/audit/verify')).toMatchObject({ ok: true });
 }
 
-async function until(met: () => boolean, what: string, withinMs = minutes(5)): Promise<void> {
-  for (const deadline = Date.now() + withinMs; !met(); await sleep(100)) {
-    if (Date.now() > deadline) throw new Error(`not within ${withinMs / 1000} s: ${what}`);
-  }
-}
-
 test(
   'two hundred jobs at once each start once, report everything once and succeed',
   async () => {
@@ -72,7 +67,8 @@ test(
     const startedAt = Date.now();
     const named = await many.launch(200);
     say(`launched after ${Date.now() - startedAt} ms`);
-    await until(() => startsOf(many as ManyJobs).length >= 200, 'all trainers stand');
+    const late = () => 'all trainers stand';
+    await until(() => startsOf(many as ManyJobs).length >= 200, { seconds: 300, late });
     say(`all stand after ${Date.now() - startedAt} ms`);
     many.openGate();
     const jobs = await many.allEnded(minutes(5));
